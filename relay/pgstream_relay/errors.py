@@ -1,4 +1,4 @@
-"""Errors that are raised to people: what happened and why it matters, how to mend it, and the exit code that says so."""
+"""Errors that are raised to people: what happened, why it matters, how to mend it, and the exit code that says so."""
 
 from __future__ import annotations
 

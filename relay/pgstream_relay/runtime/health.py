@@ -1,0 +1,147 @@
+"""What the relay knows about itself: one DatabaseHealth a database, and the registry that the probes read.
+
+Workers write plain attributes, the HTTP server and the metrics read them: all on one event loop, so without locks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import structlog
+
+State = Literal["starting", "streaming", "standby", "stalled", "lost", "offline"]
+STATES: tuple[State, ...] = get_args(State)
+READY_STATES: frozenset[State] = frozenset({"streaming", "standby"})
+
+# A worker that beats does so every second or so; this long without a beat is a hang and not a slow disk.
+HANG_SECONDS = 60.0
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True, eq=False)
+class DatabaseHealth:
+    """One database as its worker sees it. None means: not known (yet).
+
+    `key` tells databases of one process apart (host, port and database; never a password). `name` is the database's
+    name until the worker learns its alias and writes it here. LSNs are integers; `*_bytes` and `*_events` count;
+    `lag_seconds` is how far what is confirmed lags behind; `last_event_at` is Unix time. `retained_bytes` and
+    `safe_bytes` are the slot's: WAL that it holds back, and WAL that may still be written before it is lost.
+    """
+
+    key: str
+    name: str
+    state: State = "starting"
+    since: float = field(default_factory=time.time)
+    error: str | None = None
+    hint: str | None = None
+    waits_for_person: int | None = None
+    slot_name: str | None = None
+    received_lsn: int | None = None
+    confirmed_lsn: int | None = None
+    server_lsn: int | None = None
+    lag_bytes: int | None = None
+    lag_seconds: float | None = None
+    retained_bytes: int | None = None
+    safe_bytes: int | None = None
+    last_event_at: float | None = None
+    in_flight_events: int = 0
+    in_flight_bytes: int = 0
+    tables: int | None = None
+    beat_at: float | None = None
+
+    def set_state(
+        self,
+        state: State,
+        error: str | None = None,
+        hint: str | None = None,
+        *,
+        waits_for_person: int | None = None,
+    ) -> None:
+        """Call it as often as you like: only a change of state or error is logged.
+
+        `waits_for_person` is the exit code (77, 78) of a trouble that no retry mends; leaving it out clears it.
+        """
+        changed = state != self.state or error != self.error
+        if state != self.state:
+            self.since = time.time()
+        self.state, self.error, self.hint, self.waits_for_person = state, error, hint, waits_for_person
+        if changed:
+            level = "info" if error is None else "error" if waits_for_person else "warning"
+            details = {"error": error, "hint": hint} if error is not None else {}
+            getattr(log, level)(f"database is {state}", database=self.name, **details)
+
+    def beat(self) -> None:
+        """Says that the worker lives. A worker that began to beat and then stops makes /livez fail."""
+        self.beat_at = time.monotonic()
+
+    def is_hanging(self, now: float) -> bool:
+        """`now` is time.monotonic(). A worker that never beat is not judged."""
+        return self.beat_at is not None and now - self.beat_at > HANG_SECONDS
+
+
+@dataclass(slots=True, eq=False)
+class ClusterHealth:
+    """One cluster's discovery. `found` is None until the first look succeeded."""
+
+    key: str
+    found: int | None = None
+    error: str | None = None
+
+    def set_found(self, count: int) -> None:
+        """A look succeeded; logs where the number of databases changed or a trouble ended."""
+        if self.found != count or self.error is not None:
+            log.info("looked for databases with pgstream", cluster=self.key, found=count)
+        self.found, self.error = count, None
+
+    def set_error(self, error: str) -> None:
+        """A look failed; the databases found before stay as they are."""
+        if self.error != error:
+            log.warning("can't look for databases with pgstream, tries again", cluster=self.key, error=error)
+        self.error = error
+
+
+class Health:
+    """All databases and clusters of one relay process."""
+
+    def __init__(self, relay_id: str, version: str) -> None:
+        self.relay_id = relay_id
+        self.version = version
+        self.started_at = time.time()
+        self.stopping = False
+        self.databases: dict[str, DatabaseHealth] = {}
+        self.clusters: dict[str, ClusterHealth] = {}
+
+    def labels(self) -> Mapping[str, str]:
+        """Key to the name shown to people, unique: two databases of one name get their host beside it."""
+        names = Counter(database.name for database in self.databases.values())
+        return {
+            key: database.name if names[database.name] == 1 else f"{database.name} ({key})"
+            for key, database in self.databases.items()
+        }
+
+    def is_ready(self) -> bool:
+        """Every database streams or stands by, every cluster was looked through once, and no stop is under way."""
+        return (
+            not self.stopping
+            and all(database.state in READY_STATES for database in self.databases.values())
+            and all(cluster.found is not None for cluster in self.clusters.values())
+        )
+
+    def hanging(self) -> list[str]:
+        """Labels of the databases whose worker no longer moves."""
+        now = time.monotonic()
+        labels = self.labels()
+        return [labels[key] for key, database in self.databases.items() if database.is_hanging(now)]
+
+    def exit_code(self) -> int | None:
+        """77 or 78 once every database waits for a person (the highest of theirs), else None."""
+        if not self.databases or any(cluster.found is None for cluster in self.clusters.values()):
+            return None
+        codes = [database.waits_for_person for database in self.databases.values()]
+        known = [code for code in codes if code is not None]
+        return max(known) if len(known) == len(codes) else None
