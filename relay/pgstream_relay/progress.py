@@ -22,7 +22,10 @@ class Ledger:
         self._confirmed_lsn = start_lsn
         self._handed: list[int] = [0]
         self._acknowledged: list[int] = [0]
-        self._open: deque[tuple[int, tuple[int, ...]]] = deque()
+        self._open: deque[tuple[int, tuple[int, ...], int]] = deque()
+        self.stored_commits_us: list[int] = []
+        """Commit times of transactions with events that were stored since the owner cleared it."""
+        self._last_handed: tuple[int, ...] = (0,)
         self._held = False
         self._held_until: int | None = None
 
@@ -36,14 +39,19 @@ class Ledger:
         """`count` more events go to `target`, as part of the transaction that `commit` will end."""
         self._handed[target] += count
 
-    def commit(self, end_lsn: int) -> None:
-        """Everything handed over so far lies at or below `end_lsn`, and so does all WAL received so far."""
+    def commit(self, end_lsn: int, committed_us: int = 0) -> None:
+        """Everything handed over so far lies at or below `end_lsn`, and so does all WAL received so far.
+
+        `committed_us` is the commit time (Unix, µs) of a transaction, 0 of a keepalive's position.
+        """
         if end_lsn > self.received_lsn:
             self.received_lsn = end_lsn
         handed = tuple(self._handed)
-        if self._open and self._open[-1][1] == handed:
-            self._open.pop()
-        self._open.append((self.received_lsn, handed))
+        if handed == self._last_handed:
+            # No event since the last entry: nothing to measure, and one entry serves both.
+            committed_us = self._open.pop()[2] if self._open else 0
+        self._last_handed = handed
+        self._open.append((self.received_lsn, handed, committed_us))
 
     def acknowledge(self, target: int, total: int) -> None:
         """`target` has stored the first `total` events that it was handed.
@@ -64,11 +72,13 @@ class Ledger:
         """Everything at or below it is acknowledged; `confirmed_lsn` may lag behind it while `hold` is in force."""
         opened, acknowledged = self._open, self._acknowledged
         while opened:
-            end_lsn, handed = opened[0]
+            end_lsn, handed, committed_us = opened[0]
             # A target added later is missing at the end of `handed`: nothing of it was due then.
             if any(have < due for have, due in zip(acknowledged, handed, strict=False)):
                 break
             self._stored_lsn = end_lsn
+            if committed_us:
+                self.stored_commits_us.append(committed_us)
             opened.popleft()
         return self._stored_lsn
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
-OPERATIONS: Final = ("insert", "update", "delete", "truncate", "snapshot", "unknown")
+OPERATIONS: Final[tuple[str, ...]] = ("insert", "update", "delete", "truncate", "snapshot", "unknown")
 
 _LITERAL: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
 

@@ -1,0 +1,451 @@
+"""The pure middle of the relay: a batch of WAL payloads in, encoded events and what the shell must do out.
+
+`feed` works until the batch is used up, or until it meets something that needs IO before it can go on; then it
+leaves an effect and says how far it came. The shell publishes the segments, carries the effect out, and feeds the
+rest. What the shell must do in which order stands at each effect.
+"""
+
+from __future__ import annotations
+
+import base64
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from pgstream_relay.change.plan import RelationPlan
+from pgstream_relay.change.relation import RelationKeys
+from pgstream_relay.control.decoding import ControlDecoder
+from pgstream_relay.control.state import CONTROL_SCHEMA, CONTROL_TABLES, ControlState
+from pgstream_relay.control.streams import (
+    MESSAGES_SCHEMA,
+    MESSAGES_TABLE,
+    StreamNeed,
+    messages_subject,
+    needed_streams,
+)
+from pgstream_relay.control.tables import database_alias, default_stream, table_settings
+from pgstream_relay.event.envelope import NULL, data_format, envelope_format, format_timestamp, json_string
+from pgstream_relay.event.headers import header, transaction_headers
+from pgstream_relay.event.ulid import ID_TAIL_MASK, ID_TAILS, id_stem
+from pgstream_relay.event.values import TypeCatalog, UnrepresentableValue
+from pgstream_relay.pgoutput.decoder import decode_message
+from pgstream_relay.pgoutput.lsn import format_lsn
+from pgstream_relay.pgoutput.messages import Begin, Commit, LogicalMessage, Relation, Truncate
+from pgstream_relay.pgoutput.reader import MalformedMessage
+from pgstream_relay.pgoutput.walsender import XLOGDATA, XLOGDATA_HEADER_SIZE, Keepalive, decode_walsender
+from pgstream_relay.progress import Ledger
+from pgstream_relay.source import Source
+
+EncodedEvent: TypeAlias = tuple[bytes, bytes, bytes]
+"""(subject, header lines, payload)."""
+
+Segment: TypeAlias = tuple[int, list[EncodedEvent]]
+"""Events in a row for one target of the ledger."""
+
+EPHEMERAL: Final = 0
+"""The ledger's target for plain NATS."""
+
+FRAME_OVERHEAD_BYTES: Final = 128
+"""What a publisher adds to an event's headers: protocol line, expected sequence, blank line."""
+HEADERS_BYTES_MAX: Final = 32 * 1024
+OWN_PREFIX: Final = "pgstream"
+
+_INSERT, _UPDATE, _DELETE = b"IUD"
+_ROW_KINDS: Final = frozenset(b"IUD")
+_relation_oid = struct.Struct("!I").unpack_from
+_RELATION_OID_OFFSET: Final = XLOGDATA_HEADER_SIZE + 1
+
+
+@dataclass(frozen=True, slots=True)
+class NeedRelation:
+    """Ask the catalog for the relation's keys and types, call `Pipeline.describe`, feed on."""
+
+    relation: Relation
+
+
+@dataclass(frozen=True, slots=True)
+class NeedStreams:
+    """Publish the segments, bring streams and writers in line with `Pipeline.needed_streams()`, call `set_targets`."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreObject:
+    """Store the event in the object store before the segments are published: they refer to it."""
+
+    bucket: str
+    event_id: str
+    content: bytes
+
+
+Effect: TypeAlias = NeedRelation | NeedStreams | StoreObject
+
+
+class Mark(NamedTuple):
+    """The position of the last change that a stream holds; `second_half` of a change that became two events."""
+
+    commit_lsn: int
+    ordinal: int
+    second_half: bool = False
+
+
+class KeptSettings(NamedTuple):
+    """The settings as of `lsn`, to be written to Postgres once everything up to `lsn` is stored."""
+
+    lsn: int
+    document: dict[str, Any]
+
+
+class Pipeline:
+    """One session's. `event_bytes_max` is the server's max_payload: headers and payload together."""
+
+    def __init__(self, control: ControlState, source: Source, ledger: Ledger, *, event_bytes_max: int) -> None:
+        self.effect: Effect | None = None
+        self.in_transaction = False
+        self.streams_outdated = True
+        self.kept_settings: KeptSettings | None = None
+        self.last_commit_us = 0
+        self.keepalives: list[Keepalive] = []
+        """Those of the last feed."""
+        self.unknown_rows = 0
+        """Rows that could not be represented, since the start of the session."""
+        self._control = control
+        self._source = source
+        self._ledger = ledger
+        self._event_bytes_max = event_bytes_max - FRAME_OVERHEAD_BYTES
+        self._segments: list[Segment] = []
+        self._events: list[EncodedEvent] = []
+        self._segment_target = -1
+        self._handed = 0
+        self._targets: Mapping[str, int] = {}
+        self._marks: Mapping[int, Mark] = {}
+        self._relations: dict[int, Relation] = {}
+        self._described: dict[int, tuple[RelationKeys, TypeCatalog]] = {}
+        self._plans: dict[int, RelationPlan | ControlDecoder | None] = {}
+        self._published: dict[tuple[str, str], dict[str, int]] = {}
+        self._begin = Begin(0, 0, 0)
+        self._ordinal = 0
+        self._stem = b""
+        self._headers = b""
+        self._timestamp = b""
+        self._skipping = False
+        self._settings_changed = False
+
+    # What the shell calls.
+
+    def feed(self, payloads: Sequence[bytes], start: int) -> int:
+        """Works through `payloads[start:]`; returns the index of the first that it has not used up.
+
+        If that is not the end, `effect` says what must be done first. Raises MalformedMessage.
+        """
+        self.effect = None
+        self.keepalives.clear()
+        plans = self._plans
+        try:
+            for index in range(start, len(payloads)):
+                message = payloads[index]
+                if message[0] != XLOGDATA:
+                    self._on_keepalive(message)
+                    continue
+                kind = message[XLOGDATA_HEADER_SIZE]
+                if kind in _ROW_KINDS:
+                    oid = _relation_oid(message, _RELATION_OID_OFFSET)[0]
+                    if oid not in plans and not self._prepare(oid):
+                        return index
+                    plan = plans[oid]
+                    if isinstance(plan, RelationPlan):
+                        self._on_row(plan, kind, message)
+                    else:
+                        self._on_other_row(plan, message)
+                elif not self._on_message(message):
+                    return index
+                if self.effect is not None:
+                    return index + 1
+        except (IndexError, struct.error):
+            raise MalformedMessage("a message of the replication stream ends in the middle") from None
+        return len(payloads)
+
+    def take_segments(self) -> list[Segment]:
+        """The events since the last call, in order. Each was handed over to the ledger."""
+        self._hand_over()
+        segments, self._segments = self._segments, []
+        self._events, self._segment_target = [], -1
+        return segments
+
+    def needed_streams(self) -> dict[str, StreamNeed]:
+        """The streams that the settings ask for at this point of the WAL."""
+        names = {oid: (relation.schema, relation.name) for oid, relation in self._relations.items()}
+        return needed_streams(self._control, names)
+
+    def set_targets(self, targets: Mapping[str, int], marks: Mapping[int, Mark]) -> None:
+        """The ledger's targets by stream, each with the position that its stream holds already."""
+        self._targets, self._marks = targets, marks
+        self._skipping = self._reaches_into_marks()
+        self.streams_outdated = False
+        self._forget_plans()
+
+    def describe(self, relation: Relation, keys: RelationKeys, types: TypeCatalog) -> None:
+        """What the catalog says of a relation: the answer to NeedRelation."""
+        self._described[relation.oid] = (keys, types)
+
+    def take_published(self) -> list[tuple[str, str, dict[str, int]]]:
+        """(schema, table, events by operation) since the last call, for metrics."""
+        taken = [(schema, table, dict(counts)) for (schema, table), counts in self._published.items() if counts]
+        for counts in self._published.values():
+            counts.clear()
+        return taken
+
+    # Messages, by kind. Those that return a bool return False where the message must be fed again.
+
+    def _on_keepalive(self, message: bytes) -> None:
+        keepalive = decode_walsender(message)
+        if not isinstance(keepalive, Keepalive):
+            raise MalformedMessage("a keepalive is not one")
+        self.keepalives.append(keepalive)
+        if not self.in_transaction:
+            self._hand_over()
+            self._ledger.commit(keepalive.wal_end)
+
+    def _on_row(self, plan: RelationPlan, kind: int, message: bytes) -> None:
+        ordinal = self._count()
+        if kind == _INSERT:
+            operation, encode = "insert", plan.encode_insert
+        elif kind == _UPDATE:
+            operation, encode = "update", plan.encode_update
+        else:
+            operation, encode = "delete", plan.encode_delete
+        subject = plan.subjects.get(operation)
+        if subject is None or (self._skipping and self._is_stored(plan.target, ordinal)):
+            return
+        event_id = self._stem + ID_TAILS[ordinal << 1 & ID_TAIL_MASK]
+        try:
+            payload, row_headers = encode(message, event_id, self._timestamp)
+        except (UnrepresentableValue, MalformedMessage) as error:
+            self._emit_unknown(plan, ordinal, event_id, f"{operation}: {error}")
+            return
+        headers = b"Nats-Msg-Id: %b\r\n%bPgstream-Seq: %d\r\n%b" % (event_id, self._headers, ordinal, row_headers)
+        if len(headers) + len(payload) > self._event_bytes_max or len(headers) > HEADERS_BYTES_MAX:
+            self._emit_oversize(plan, operation, ordinal, event_id, headers, payload)
+            return
+        plan.published[operation] = plan.published.get(operation, 0) + 1
+        if plan.target != self._segment_target:
+            self._open_segment(plan.target)
+        self._events.append((subject, headers, payload))
+
+    def _on_other_row(self, plan: ControlDecoder | None, message: bytes) -> None:
+        """A row of a control table, or of a relation that is not streamed."""
+        self._count()
+        if plan is None:
+            return
+        old, new = plan.decode(message, XLOGDATA_HEADER_SIZE)
+        self._control.apply(plan.table, old, new)
+        self._settings_changed = True
+        self.streams_outdated = True
+        self._forget_plans()
+
+    def _on_message(self, message: bytes) -> bool:
+        decoded = decode_message(message, XLOGDATA_HEADER_SIZE)
+        if isinstance(decoded, Begin):
+            self._on_begin(decoded)
+        elif isinstance(decoded, Commit):
+            self._on_commit(decoded)
+        elif isinstance(decoded, Relation):
+            self._on_relation(decoded)
+        elif isinstance(decoded, Truncate):
+            return self._on_truncate(decoded)
+        elif isinstance(decoded, LogicalMessage) and decoded.transactional:
+            return self._on_logical_message(decoded)
+        return True
+
+    def _on_begin(self, begin: Begin) -> None:
+        self.in_transaction = True
+        self._begin = begin
+        self._ordinal = 0
+        self._stem = self._id_stem(0)
+        self._timestamp = format_timestamp(begin.commit_timestamp_us)
+        lsn = begin.final_lsn
+        self._headers = transaction_headers(self._source.header(lsn), format_lsn(lsn), begin.xid)
+        self._skipping = self._reaches_into_marks()
+
+    def _on_commit(self, commit: Commit) -> None:
+        self._hand_over()
+        self.in_transaction = False
+        self.last_commit_us = commit.commit_timestamp_us
+        if self._settings_changed:
+            self._settings_changed = False
+            self._ledger.hold()
+            self.kept_settings = KeptSettings(commit.end_lsn, self._control.to_document())
+        self._ledger.commit(commit.end_lsn, commit.commit_timestamp_us)
+
+    def _on_relation(self, relation: Relation) -> None:
+        if relation.schema == CONTROL_SCHEMA and relation.name in CONTROL_TABLES:
+            self._plans[relation.oid] = ControlDecoder(relation)
+            return
+        known = self._relations.get(relation.oid)
+        self._relations[relation.oid] = relation
+        self._described.pop(relation.oid, None)
+        self._plans.pop(relation.oid, None)
+        if (known is None or (known.schema, known.name) != (relation.schema, relation.name)) and (
+            (row := self._control.table_of(relation.oid)) is not None
+            and (row["table_schema"], row["table_name"]) != (relation.schema, relation.name)
+        ):
+            # Renamed: its events go to subjects of the new name from here on.
+            self.streams_outdated = True
+
+    def _on_truncate(self, truncate: Truncate) -> bool:
+        plans = self._plans
+        if not all(oid in plans or self._prepare(oid) for oid in truncate.relation_oids):
+            return False
+        for oid in truncate.relation_oids:
+            ordinal = self._count()
+            plan = plans[oid]
+            if not isinstance(plan, RelationPlan):
+                continue
+            subject = plan.subjects.get("truncate")
+            if subject is None or (self._skipping and self._is_stored(plan.target, ordinal)):
+                continue
+            event_id = self._stem + ID_TAILS[ordinal << 1 & ID_TAIL_MASK]
+            plan.published["truncate"] = plan.published.get("truncate", 0) + 1
+            payload = plan.encode_bare("truncate", event_id, self._timestamp)
+            self._emit(plan.target, subject, event_id, ordinal, b"", payload)
+        return True
+
+    def _on_logical_message(self, message: LogicalMessage) -> bool:
+        settings = self._control.settings
+        published = message.prefix in settings["message_prefixes"] and not message.prefix.startswith(OWN_PREFIX)
+        if published and self.streams_outdated:
+            self.effect = NeedStreams()
+            return False
+        ordinal = self._count()
+        if not published:
+            return True
+        target = self._targets[default_stream(settings)]
+        if self._skipping and self._is_stored(target, ordinal):
+            return True
+        event_id = self._stem + ID_TAILS[ordinal << 1 & ID_TAIL_MASK]
+        envelope = envelope_format(
+            database_alias(settings), MESSAGES_SCHEMA, MESSAGES_TABLE, "unknown", data_format(NULL, b"%b", NULL)
+        )
+        payload = envelope % (event_id, _message_document(message), self._timestamp)
+        self._emit(target, messages_subject(settings).encode(), event_id, ordinal, b"", payload)
+        return True
+
+    # Events.
+
+    def _count(self) -> int:
+        """The ordinal of the next change: every one that Postgres sends counts (law 2)."""
+        ordinal = self._ordinal = self._ordinal + 1
+        if not ordinal << 1 & ID_TAIL_MASK:
+            self._stem = self._id_stem(ordinal)
+        return ordinal
+
+    def _id_stem(self, ordinal: int) -> bytes:
+        begin = self._begin
+        return id_stem(begin.commit_timestamp_us // 1000, self._source.tag, begin.final_lsn, ordinal)
+
+    def _emit(
+        self, target: int, subject: bytes, event_id: bytes, ordinal: int, row_headers: bytes, payload: bytes
+    ) -> None:
+        headers = b"Nats-Msg-Id: %b\r\n%bPgstream-Seq: %d\r\n%b" % (event_id, self._headers, ordinal, row_headers)
+        if target != self._segment_target:
+            self._open_segment(target)
+        self._events.append((subject, headers, payload))
+
+    def _emit_unknown(self, plan: RelationPlan, ordinal: int, event_id: bytes, reason: str) -> None:
+        """A row that can't be represented: published under its own table and counted, rather than lost."""
+        self.unknown_rows += 1
+        plan.published["unknown"] = plan.published.get("unknown", 0) + 1
+        payload = plan.encode_bare("unknown", event_id, self._timestamp)
+        row_headers = header("Pgstream-Error", reason)
+        self._emit(plan.target, plan.subjects["unknown"], event_id, ordinal, row_headers, payload)
+
+    def _emit_oversize(
+        self, plan: RelationPlan, operation: str, ordinal: int, event_id: bytes, headers: bytes, payload: bytes
+    ) -> None:
+        """The claim check of CONTRACT section 4.6 in the event's place."""
+        if len(headers) > HEADERS_BYTES_MAX:
+            self._emit_unknown(plan, ordinal, event_id, f"{operation}: the key is too large for a header")
+            return
+        plan.published[operation] = plan.published.get(operation, 0) + 1
+        if plan.target == EPHEMERAL:
+            headers += header("Pgstream-Error", "too-large")
+        else:
+            bucket = oversize_bucket(database_alias(self._control.settings))
+            headers += header("Pgstream-Object", f"{bucket}/{event_id.decode()}")
+            self.effect = StoreObject(bucket, event_id.decode(), payload)
+        if plan.target != self._segment_target:
+            self._open_segment(plan.target)
+        bare = plan.encode_bare(operation, event_id, self._timestamp)
+        self._events.append((plan.subjects[operation], headers, bare))
+
+    def _open_segment(self, target: int) -> None:
+        self._hand_over()
+        self._events = []
+        self._handed = 0
+        self._segment_target = target
+        self._segments.append((target, self._events))
+
+    def _hand_over(self) -> None:
+        """Tells the ledger of the events that were added since it was last told."""
+        added = len(self._events) - self._handed
+        if added:
+            self._ledger.hand_over(self._segment_target, added)
+            self._handed = len(self._events)
+
+    # Plans and marks.
+
+    def _prepare(self, oid: int) -> bool:
+        """Makes the relation's plan; False where an effect must come first."""
+        relation = self._relations.get(oid)
+        if relation is None:
+            raise MalformedMessage(f"a change of relation {oid} came before its description")
+        row = self._control.table_of(oid)
+        settings = table_settings(self._control.settings, row) if row is not None else None
+        if settings is None or not settings.enabled:
+            self._plans[oid] = None
+            return True
+        if self.streams_outdated:
+            self.effect = NeedStreams()
+            return False
+        described = self._described.get(oid)
+        if described is None:
+            self.effect = NeedRelation(relation)
+            return False
+        self._plans[oid] = RelationPlan(
+            relation,
+            settings,
+            *described,
+            alias=database_alias(self._control.settings),
+            target=EPHEMERAL if settings.stream is None else self._targets[settings.stream],
+            published=self._published.setdefault((relation.schema, relation.name), {}),
+        )
+        return True
+
+    def _forget_plans(self) -> None:
+        for oid in [oid for oid, plan in self._plans.items() if not isinstance(plan, ControlDecoder)]:
+            del self._plans[oid]
+
+    def _reaches_into_marks(self) -> bool:
+        lsn = self._begin.final_lsn
+        return any(mark.commit_lsn >= lsn for mark in self._marks.values())
+
+    def _is_stored(self, target: int, ordinal: int) -> bool:
+        mark = self._marks.get(target)
+        return mark is not None and (self._begin.final_lsn, ordinal) <= (mark.commit_lsn, mark.ordinal)
+
+
+def oversize_bucket(alias: str) -> str:
+    """The object store bucket of a database's oversize events."""
+    safe = "".join(
+        character if character.isascii() and (character.isalnum() or character in "_-") else "_" for character in alias
+    )
+    return f"pgstream_{safe}_oversize"
+
+
+def _message_document(message: LogicalMessage) -> bytes:
+    prefix = json_string(message.prefix)
+    try:
+        return b'{"prefix":%b,"content":%b}' % (prefix, json_string(message.content.decode()))
+    except UnicodeDecodeError:
+        content = json_string(base64.b64encode(message.content).decode())
+        return b'{"prefix":%b,"content":%b,"encoding":"base64"}' % (prefix, content)
