@@ -8,11 +8,11 @@ from decimal import Decimal
 from pgstream_relay.event.values.converter import UnrepresentableValue
 
 _is_integer = re.compile(rb"-?+(?:[1-9][0-9]*+|0)").fullmatch
-_is_decimal = re.compile(rb"-?+(?:[1-9][0-9]*+|0)(?:\.[0-9]++)?+").fullmatch
+_is_decimal = re.compile(rb"-?+(?:[1-9][0-9]*+|0)(?:\.[0-9]++)?").fullmatch
 # Without -0, which to_jsonb prints as 0.
-_is_plain_float = re.compile(rb"-?+(?:[1-9][0-9]*+(?:\.[0-9]++)?+|0\.[0-9]++)|0").fullmatch
+_is_plain_float = re.compile(rb"-?+(?:[1-9][0-9]*+(?:\.[0-9]++)?|0\.[0-9]++)|0").fullmatch
 # No more than three digits of exponent: a longer one would only serve to fill the memory with zeros.
-_is_exponent_float = re.compile(rb"-?+[1-9](?:\.[0-9]++)?+e[+-][0-9]{2,3}+").fullmatch
+_is_exponent_float = re.compile(rb"-?+[1-9](?:\.[0-9]++)?e[+-][0-9]{2,3}+").fullmatch
 _NOT_FINITE = {b"NaN": b'"NaN"', b"Infinity": b'"Infinity"', b"-Infinity": b'"-Infinity"'}
 
 

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 OUTPUT_SETTINGS: Final[Mapping[str, str]] = {
     "TimeZone": "UTC",
-    "DateStyle": "ISO, YMD",
+    "DateStyle": "ISO,YMD",
     "IntervalStyle": "postgres",
     "bytea_output": "hex",
     "extra_float_digits": "1",
