@@ -169,7 +169,7 @@ class Pipeline:
         """The events since the last call, in order. Each was handed over to the ledger."""
         self._hand_over()
         segments, self._segments = self._segments, []
-        self._events, self._segment_target = [], -1
+        self._events, self._segment_target, self._handed = [], -1, 0
         return segments
 
     def needed_streams(self) -> dict[str, StreamNeed]:
