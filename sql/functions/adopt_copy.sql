@@ -1,0 +1,40 @@
+-- A clone keeps the oids of its tables, a restored dump does not: so names decide here, whatever relid says.
+create or replace function pgstream.adopt_copy() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  former_stream text := pgstream.default_stream();
+  row_here pgstream.tables;
+begin
+  delete from pgstream.former_identities f where pgstream.relation_oid(f.table_schema, f.table_name) is null;
+  update pgstream.former_identities f
+  set table_oid = here.oid, root_oid = coalesce(pg_partition_root(here.oid), here.oid)
+  from (select i.table_oid, pgstream.relation_oid(i.table_schema, i.table_name) as oid
+        from pgstream.former_identities i) as here
+  where here.table_oid = f.table_oid;
+
+  for row_here in select * from pgstream.tables loop
+    begin
+      update pgstream.tables t set enabled = t.enabled
+      where (t.table_schema, t.table_name) = (row_here.table_schema, row_here.table_name);
+    exception when others then
+      raise warning using
+        message = format('the row of %I.%I was not brought in step with this copy: %s',
+          row_here.table_schema, row_here.table_name, sqlerrm),
+        hint = 'pgstream.table_status shows the UPDATE for an owner of the table.';
+    end;
+  end loop;
+
+  -- Last: until here relid is known not to be trusted.
+  update pgstream.settings s
+  set database_oid = d.oid, database_at_install = d.datname, slot_name = pgstream.default_slot_name(d.datname)
+  from pg_database d where d.datname = current_database();
+  if former_stream <> pgstream.default_stream() then
+    delete from pgstream.streams s where s.name = former_stream
+      and not exists (select from pgstream.tables t where t.stream = former_stream);
+  end if;
+  insert into pgstream.streams (name) values (pgstream.default_stream()) on conflict do nothing;
+end
+$$;
+comment on function pgstream.adopt_copy() is 'Private. In a clone or a restored dump: the settings become this database''s own, with a slot name of its own.';

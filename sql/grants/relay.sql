@@ -1,0 +1,21 @@
+-- What the relay's role may do; pgstream.relay_role names it. Without a name nothing is granted, and nothing revoked.
+do $$
+declare
+  relay text := nullif(current_setting('pgstream.relay_role', true), '');
+begin
+  if relay is null then
+    return;
+  end if;
+  if not exists (select from pg_roles r where r.rolname = relay) then
+    raise exception using
+      errcode = 'undefined_object', constraint = 'pgstream_relay_role',
+      message = format('role %I does not exist', relay),
+      detail = 'The relay connects under it.',
+      hint = format('CREATE ROLE %I LOGIN REPLICATION; (and a password), then install again.', relay);
+  end if;
+  execute format('grant usage on schema pgstream to %I', relay);
+  execute format('grant select on pgstream.settings, pgstream.streams, pgstream.tables, pgstream.migrations to %I', relay);
+  execute format('grant select, update on pgstream.relay_state, pgstream.gaps to %I', relay);
+  execute format('grant select, insert, update, delete on pgstream.relay_positions, pgstream.relays to %I', relay);
+end
+$$;

@@ -1,0 +1,64 @@
+-- Installs or upgrades pgstream's control schema in one database; doing it again changes nothing.
+--
+--   psql -v ON_ERROR_STOP=1 -d shop -f sql/install.sql
+--   select pgstream.create_slot();
+--
+-- Parameters, set beforehand (SET pgstream.owner_role = '…'; or in PGOPTIONS):
+--   pgstream.owner_role  owner of the publication, whose members may stream the tables they own (pgstream_dba)
+--   pgstream.relay_role  role the relay connects under; gets its grants (none)
+\set ON_ERROR_STOP on
+\ir begin.sql
+
+-- tables and types: append-only
+\ir migrations/0001_ledger.sql
+\ir migrations/0002_control_tables.sql
+\ir migrations/0003_private_tables.sql
+\ir migrations/0004_relay_tables.sql
+
+-- functions: a function in language sql comes after those it calls
+\ir functions/version.sql
+\ir functions/refuse.sql
+\ir functions/escape_token.sql
+\ir functions/alias.sql
+\ir functions/is_home.sql
+\ir functions/default_stream.sql
+\ir functions/default_slot_name.sql
+\ir functions/fill_subject.sql
+\ir functions/subject_pattern.sql
+\ir functions/pattern_regex.sql
+\ir functions/relation_oid.sql
+\ir functions/relation_name.sql
+\ir functions/relation_tree.sql
+\ir functions/identity_columns.sql
+\ir functions/current_identity.sql
+\ir functions/key_columns.sql
+\ir functions/wanted_identity.sql
+\ir functions/is_published.sql
+\ir functions/adopt_copy.sql
+\ir functions/control_rows.sql
+\ir functions/create_slot.sql
+\ir functions/existing_slot.sql
+\ir functions/prepare_database.sql
+\ir functions/refuse_settings_delete.sql
+\ir functions/refuse_truncate.sql
+\ir functions/settings_fill.sql
+\ir functions/streams_fill.sql
+\ir functions/tables_fill.sql
+
+-- triggers
+\ir triggers/settings_fill.sql
+\ir triggers/settings_refuse_delete.sql
+\ir triggers/settings_refuse_truncate.sql
+\ir triggers/streams_fill.sql
+\ir triggers/streams_refuse_truncate.sql
+\ir triggers/tables_fill.sql
+\ir triggers/tables_refuse_truncate.sql
+
+-- publication, then rights
+\ir grants/owner_role.sql
+\ir grants/publication.sql
+\ir grants/nothing_to_public.sql
+\ir grants/dba.sql
+\ir grants/relay.sql
+
+\ir finish.sql
