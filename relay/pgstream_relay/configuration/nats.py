@@ -61,7 +61,7 @@ def _server(url: str, where: str) -> str:
     except ValueError as error:
         # The text of urlsplit quotes what it took for the port, which may be a piece of a password.
         kind = "port" if "port" in str(error).lower() else "address"
-        raise ConfigurationError(f"{where}: a NATS URL with a {kind} that is none", hint=hint) from None
+        raise ConfigurationError(f"{where}: a NATS URL whose {kind} is malformed", hint=hint) from None
     if parts.scheme not in SCHEMES:
         raise ConfigurationError(f"{where}: {shown} is not a NATS URL", hint=hint)
     if not host or port == 0 or parts.path not in ("", "/") or parts.query or parts.fragment or " " in url:

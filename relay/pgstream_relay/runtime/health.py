@@ -17,7 +17,7 @@ State = Literal["starting", "streaming", "standby", "stalled", "lost", "offline"
 STATES: tuple[State, ...] = get_args(State)
 READY_STATES: frozenset[State] = frozenset({"streaming", "standby"})
 
-# A worker that beats does so every second or so; this long without a beat is a hang and not a slow disk.
+# A worker that streams beats every second or so; this long without a beat is a hang and not a slow disk.
 HANG_SECONDS = 60.0
 
 log = structlog.get_logger()
@@ -68,7 +68,7 @@ class DatabaseHealth:
         """
         changed = state != self.state or error != self.error
         if state != self.state:
-            self.since = time.time()
+            self.since, self.beat_at = time.time(), None
         self.state, self.error, self.hint, self.waits_for_person = state, error, hint, waits_for_person
         if changed:
             level = "info" if error is None else "error" if waits_for_person else "warning"
@@ -76,12 +76,12 @@ class DatabaseHealth:
             getattr(log, level)(f"database is {state}", database=self.name, **details)
 
     def beat(self) -> None:
-        """Says that the worker lives. A worker that began to beat and then stops makes /livez fail."""
+        """Says that the worker lives. One that beats while it streams, and then stops, makes /livez fail."""
         self.beat_at = time.monotonic()
 
     def is_hanging(self, now: float) -> bool:
-        """`now` is time.monotonic(). A worker that never beat is not judged."""
-        return self.beat_at is not None and now - self.beat_at > HANG_SECONDS
+        """`now` is time.monotonic(). A worker that waits (for a server, for a person) is not judged."""
+        return self.state == "streaming" and self.beat_at is not None and now - self.beat_at > HANG_SECONDS
 
 
 @dataclass(slots=True, eq=False)

@@ -56,7 +56,6 @@ async def keep_running(
                 raise RelayError("the worker of this database ended without having been asked to")
         except Exception as error:
             _show(health, error)
-            health.beat_at = None
         if time.monotonic() - started > WELL_SECONDS:
             delay = first_delay_seconds
         with contextlib.suppress(TimeoutError):
