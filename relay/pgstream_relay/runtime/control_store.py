@@ -1,0 +1,225 @@
+"""What the relay reads from and writes to schema `pgstream`, on a connection of its own beside the walsender's."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psycopg
+from psycopg.rows import dict_row
+
+from pgstream_relay.change.relation import RelationKeys
+from pgstream_relay.dsn import parse_target
+from pgstream_relay.errors import EXIT_CONFIGURATION, RelayError
+from pgstream_relay.event.values import TypeCatalog
+from pgstream_relay.pgoutput.lsn import format_lsn, parse_lsn
+from pgstream_relay.pgoutput.messages import Relation
+from pgstream_relay.runtime.catalog import read_relation_keys, read_types
+from pgstream_relay.runtime.postgres_connect import explain_connection_failure
+from pgstream_relay.runtime.postgres_queries import explain_query_failure
+
+PUBLICATION: Final = "pgstream"
+CONNECT_TIMEOUT_SECONDS: Final = 10
+APPLICATION_NAME: Final = "pgstream-relay"
+STALE_RELAYS_AFTER: Final = "1 day"
+
+
+class NotInstalled(RelayError):
+    """Schema pgstream is missing, or older than this relay needs."""
+
+    exit_code = EXIT_CONFIGURATION
+
+
+class SettingsOfACopy(RelayError):
+    """The kept settings belong to another database: this one is a copy of it."""
+
+    exit_code = EXIT_CONFIGURATION
+
+
+@dataclass(frozen=True, slots=True)
+class KeptState:
+    """`pgstream.relay_state`: the settings as of `lsn`, and where the slot stands."""
+
+    slot_name: str
+    lsn: int
+    document: dict[str, Any]
+    system_identifier: str
+    database_oid: int
+    database: str
+
+
+@dataclass(frozen=True, slots=True)
+class SlotState:
+    """The slot's row in pg_replication_slots. LSNs are None where Postgres gives none."""
+
+    confirmed_flush_lsn: int | None
+    wal_status: str | None
+    retained_bytes: int | None
+    safe_bytes: int | None
+    server_lsn: int
+
+
+class ControlStore:
+    """Made by `connect`. Every method raises RelayError subclasses and nothing else of Postgres."""
+
+    def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        self._connection = connection
+
+    @classmethod
+    async def connect(cls, dsn: str) -> ControlStore:
+        """Raises ServerUnavailable and its like."""
+        try:
+            connection = await psycopg.AsyncConnection.connect(
+                dsn,
+                autocommit=True,
+                connect_timeout=CONNECT_TIMEOUT_SECONDS,
+                application_name=APPLICATION_NAME,
+                options="-c search_path=pg_catalog -c statement_timeout=30s -c lock_timeout=10s -c TimeZone=UTC",
+            )
+        except psycopg.Error as error:
+            raise explain_connection_failure(error, parse_target(dsn, "the DSN")) from None
+        return cls(connection)
+
+    async def close(self) -> None:
+        await self._connection.close()
+
+    async def read_state(self) -> KeptState:
+        """The settings to start from. Raises NotInstalled, SettingsOfACopy."""
+        row = await self._one("select to_regclass('pgstream.relay_state') is not null as installed")
+        if not row["installed"]:
+            raise NotInstalled(
+                "pgstream is not installed in this database, so there is nothing to stream",
+                hint="run `pgstream install --dsn …` as the database's owner",
+            )
+        row = await self._one(
+            """
+            select s.slot_name, k.source, k.lsn::text as lsn, k.control,
+                   (select system_identifier::text from pg_control_system()) as system_identifier,
+                   (select oid::bigint from pg_database where datname = current_database()) as database_oid,
+                   current_database() as database
+              from pgstream.settings s left join pgstream.relay_state k on k.slot_name = s.slot_name
+            """
+        )
+        source = f"{row['system_identifier']}/{row['database_oid']}"
+        if row["source"] is None:
+            raise NotInstalled(
+                "pgstream is installed, but there is no replication slot that its settings belong to",
+                hint="run `pgstream install --dsn …` to create the slot",
+            )
+        if row["source"] != source:
+            raise SettingsOfACopy(
+                f"the settings in this database were made for another one ({row['source']}), of which this is a copy",
+                hint="give it an alias of its own (UPDATE pgstream.settings SET database = …), "
+                "then run `pgstream install --new-slot`",
+            )
+        return KeptState(
+            slot_name=row["slot_name"],
+            lsn=parse_lsn(row["lsn"]),
+            document=row["control"],
+            system_identifier=row["system_identifier"],
+            database_oid=row["database_oid"],
+            database=row["database"],
+        )
+
+    async def read_slot(self, slot_name: str) -> SlotState | None:
+        """None where the slot does not exist."""
+        rows = await self._rows(
+            """
+            select confirmed_flush_lsn::text as confirmed, wal_status, safe_wal_size as safe_bytes,
+                   pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint as retained_bytes,
+                   pg_current_wal_lsn()::text as server_lsn
+              from pg_replication_slots where slot_name = %s
+            """,
+            [slot_name],
+        )
+        if not rows:
+            return None
+        row = rows[0]
+        return SlotState(
+            confirmed_flush_lsn=parse_lsn(row["confirmed"]) if row["confirmed"] else None,
+            wal_status=row["wal_status"],
+            retained_bytes=row["retained_bytes"],
+            safe_bytes=row["safe_bytes"],
+            server_lsn=parse_lsn(row["server_lsn"]),
+        )
+
+    async def write_settings(self, slot_name: str, lsn: int, document: dict[str, Any]) -> int:
+        """Keeps the settings as of `lsn`; returns the LSN behind the WAL of doing so."""
+        await self._execute(
+            "update pgstream.relay_state set lsn = %s, control = %s, updated_at = now() where slot_name = %s",
+            [format_lsn(lsn), json.dumps(document), slot_name],
+        )
+        row = await self._one("select pg_current_wal_insert_lsn()::text as lsn")
+        return parse_lsn(row["lsn"])
+
+    async def describe(self, relation: Relation, type_oids: list[int]) -> tuple[RelationKeys, TypeCatalog]:
+        """What the plan of a relation needs from the catalog."""
+        try:
+            keys = await read_relation_keys(self._connection, relation.oid)
+            types = await read_types(self._connection, type_oids)
+        except psycopg.Error as error:
+            raise explain_query_failure(error) from None
+        return keys, types
+
+    async def beat(self, relay: str, row: dict[str, Any]) -> None:
+        """Writes this relay's row of `pgstream.relays`."""
+        await self._execute(
+            """
+            insert into pgstream.relays as r (relay, role, state, version, error, hint, published_lsn, last_event_at,
+                                              started_at, heartbeat_at)
+            values (%(relay)s, %(role)s, %(state)s, %(version)s, %(error)s, %(hint)s, %(published_lsn)s,
+                    to_timestamp(%(last_event_at)s), now(), now())
+            on conflict (relay) do update
+               set role = excluded.role, state = excluded.state, version = excluded.version, error = excluded.error,
+                   hint = excluded.hint, published_lsn = coalesce(excluded.published_lsn, r.published_lsn),
+                   last_event_at = coalesce(excluded.last_event_at, r.last_event_at), heartbeat_at = now()
+            """,
+            {"relay": relay, **row},
+        )
+
+    async def forget(self, relay: str) -> None:
+        """Takes this relay's row out, and those of relays that died long ago."""
+        await self._execute(
+            f"delete from pgstream.relays where relay = %s or heartbeat_at < now() - interval '{STALE_RELAYS_AFTER}'",
+            [relay],
+        )
+
+    async def active_heartbeat_age_seconds(self) -> float | None:
+        """How long ago the active relay last wrote its row; None where there is no active one."""
+        row = await self._one(
+            "select extract(epoch from now() - max(heartbeat_at))::float8 as age"
+            " from pgstream.relays where role = 'active'"
+        )
+        age: float | None = row["age"]
+        return age
+
+    async def terminate_walsender(self, slot_name: str) -> None:
+        """Takes the slot from a relay that no longer moves."""
+        await self._execute(
+            "select pg_terminate_backend(active_pid, 2000) from pg_replication_slots"
+            " where slot_name = %s and active_pid is not null",
+            [slot_name],
+        )
+
+    async def _rows(self, query: str, parameters: Any = None) -> list[dict[str, Any]]:
+        try:
+            async with self._connection.cursor(row_factory=dict_row) as cursor:
+                await cursor.execute(query, parameters)
+                return await cursor.fetchall()
+        except psycopg.Error as error:
+            raise explain_query_failure(error) from None
+
+    async def _one(self, query: str, parameters: Any = None) -> dict[str, Any]:
+        rows = await self._rows(query, parameters)
+        if not rows:
+            raise NotInstalled(
+                "pgstream.settings has no row, so nothing says what to stream", hint="run `pgstream install`"
+            )
+        return rows[0]
+
+    async def _execute(self, query: str, parameters: Any = None) -> None:
+        try:
+            await self._connection.execute(query, parameters)
+        except psycopg.Error as error:
+            raise explain_query_failure(error) from None

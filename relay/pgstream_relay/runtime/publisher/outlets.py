@@ -1,0 +1,133 @@
+"""Where a session's events go: plain NATS and the JetStream streams, each with the ledger's number for it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from pgstream_relay.control.streams import StreamNeed
+from pgstream_relay.pipeline import EPHEMERAL, EncodedEvent, Mark, StoreObject
+from pgstream_relay.progress import Ledger
+from pgstream_relay.runtime.nats_connection import NatsConnection
+from pgstream_relay.runtime.nats_errors import SUBJECTS_OVERLAP, JetStreamRefused
+from pgstream_relay.runtime.publisher import mark as stream_mark
+from pgstream_relay.runtime.publisher.core_writer import CoreWriter
+from pgstream_relay.runtime.publisher.desired_stream import DesiredStream
+from pgstream_relay.runtime.publisher.object_store import store_object
+from pgstream_relay.runtime.publisher.stream_info import StreamInfo
+from pgstream_relay.runtime.publisher.streams import ensure_stream
+from pgstream_relay.runtime.publisher.writer import StreamWriter, open_writer
+from pgstream_relay.source import Source
+
+END_OF_TRANSACTION: Final = sys.maxsize
+
+
+class Outlets:
+    """`targets` by stream name and `marks` by target are what `Pipeline.set_targets` takes.
+
+    Every method raises NatsError; after it the outlets are of no use any more.
+    """
+
+    def __init__(self, connection: NatsConnection, source: Source) -> None:
+        self.targets: dict[str, int] = {}
+        self.marks: dict[int, Mark] = {}
+        self._connection = connection
+        self._source = source
+        self._writers: dict[int, StreamWriter] = {EPHEMERAL: CoreWriter(connection)}
+        self._aligned: dict[str, StreamNeed] = {}
+        self._streams: dict[str, StreamInfo] = {}
+
+    async def align(self, needs: Mapping[str, StreamNeed], ledger: Ledger) -> None:
+        """Makes the streams so; opens a writer for each that is new, from where the stream stands.
+
+        What was published before is acknowledged first: a subject that leaves a stream must not take events with it.
+        """
+        changed = [need for name, need in needs.items() if self._aligned.get(name) != need]
+        if self._aligned and (changed or self._aligned.keys() != needs.keys()):
+            await self.settle()
+        gone = [
+            StreamNeed(name, (), need.kept)
+            for name, need in self._aligned.items()
+            if name not in needs and need.kept is not None
+        ]
+        for need in await self._ensure_all((*gone, *changed)):
+            # A subject that moves is free only once its former stream has given it up.
+            await self._ensure(need)
+        for need in changed:
+            await self._open(need.name, ledger)
+        self._aligned = dict(needs)
+
+    async def _ensure_all(self, needs: Iterable[StreamNeed]) -> list[StreamNeed]:
+        """Those that failed as another stream has their subjects."""
+        refused = []
+        for need in needs:
+            try:
+                await self._ensure(need)
+            except JetStreamRefused as error:
+                if error.err_code != SUBJECTS_OVERLAP:
+                    raise
+                refused.append(need)
+        return refused
+
+    async def _ensure(self, need: StreamNeed) -> None:
+        info = await ensure_stream(self._connection, DesiredStream.from_need(need), self._source.database_key)
+        if info is not None:
+            self._streams[need.name] = info
+
+    async def _open(self, name: str, ledger: Ledger) -> None:
+        if name in self.targets:
+            return
+        info = self._streams[name]
+        position = await stream_mark.read_position(self._connection, name, self._source.database_key)
+        target = ledger.add_target()
+        self._writers[target] = await open_writer(self._connection, info, position.last_sequence)
+        self.targets[name] = target
+        if position.mark is not None:
+            self.marks[target] = effective_mark(position.mark, self._source)
+
+    async def publish(self, target: int, events: Sequence[EncodedEvent]) -> None:
+        """Hands events to a target; returns when it has room for more."""
+        await self._writers[target].publish(events)
+
+    async def settle(self) -> None:
+        """Returns when everything published is acknowledged."""
+        for writer in self._writers.values():
+            if writer.acknowledged != writer.sent:
+                await writer.settle()
+
+    @property
+    def unacknowledged(self) -> bool:
+        return any(writer.acknowledged != writer.sent for writer in self._writers.values())
+
+    def report(self, ledger: Ledger) -> None:
+        """Tells the ledger what is acknowledged."""
+        for target, writer in self._writers.items():
+            ledger.acknowledge(target, writer.acknowledged)
+
+    async def store_object(self, effect: StoreObject) -> None:
+        """Stores an oversize event, for as long as the stream with the longest memory keeps the event in its place."""
+        ages = [info.max_age_seconds for info in self._streams.values()]
+        max_age_seconds = 0.0 if 0.0 in ages else max(ages, default=0.0)
+        await store_object(
+            self._connection, effect.bucket, effect.event_id, effect.content, max_age_seconds=max_age_seconds
+        )
+
+    async def close(self) -> None:
+        for writer in self._writers.values():
+            await writer.close()
+
+
+def effective_mark(mark: stream_mark.Mark, source: Source) -> Mark:
+    """What a stream holds, in positions of `source` as it is now.
+
+    A mark written on a timeline that ended before it counts up to that timeline's end alone: what stands behind it
+    is of transactions that the server never had. A snapshot row stands behind the whole transaction that it names.
+    """
+    timeline = int(mark.source.rpartition("/")[2])
+    for switch in source.switches:
+        if switch.timeline == timeline and mark.commit_lsn >= switch.switch_lsn:
+            return Mark(switch.switch_lsn - 1, END_OF_TRANSACTION)
+    if mark.snapshot:
+        return Mark(mark.commit_lsn, END_OF_TRANSACTION)
+    return Mark(mark.commit_lsn, mark.ordinal, mark.second_half)

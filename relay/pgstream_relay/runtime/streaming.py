@@ -1,0 +1,247 @@
+"""One streaming session of one database: from the slot to NATS, until it is stopped or something fails.
+
+It owns nothing that outlives it. Whatever fails ends the session; the next one asks the streams where they stand and
+reads the slot from what is confirmed (laws 1 and 4).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from pgstream_relay.control.state import ControlState
+from pgstream_relay.pgoutput.shutdown import ShutdownDetector
+from pgstream_relay.pipeline import NeedRelation, NeedStreams, Pipeline, StoreObject
+from pgstream_relay.progress import Ledger
+from pgstream_relay.runtime.control_store import ControlStore, KeptState
+from pgstream_relay.runtime.health import DatabaseHealth
+from pgstream_relay.runtime.metrics import DatabaseMetrics
+from pgstream_relay.runtime.nats_connection import NatsConnection
+from pgstream_relay.runtime.publisher.outlets import Outlets
+from pgstream_relay.runtime.postgres_errors import ServerUnavailable
+from pgstream_relay.runtime.replication import ReplicationSession
+from pgstream_relay.source import Source
+
+READ_BYTES_MAX: Final = 256 * 1024
+"""WAL payloads that are worked through at once; bounds what is held in memory beside what is in flight."""
+STATUS_INTERVAL_SECONDS: Final = 1.0
+STATUS_PAUSE_SECONDS: Final = 0.02
+"""Between two statuses that tell Postgres of newly confirmed positions."""
+REPLY_INTERVAL_SECONDS: Final = 5.0
+SILENCE_SECONDS: Final = 15.0
+MID_TRANSACTION_PATIENCE_SECONDS: Final = 0.005
+"""How long the rest of a transaction is waited for before what came so far is settled."""
+SHUTDOWN_GRACE_SECONDS: Final = 10.0
+
+
+class StreamingSession:
+    """Made when the slot is ours and NATS is connected; `run` returns after `stop`, or raises what went wrong."""
+
+    def __init__(
+        self,
+        replication: ReplicationSession,
+        store: ControlStore,
+        nats: NatsConnection,
+        kept: KeptState,
+        source: Source,
+        start_lsn: int,
+        health: DatabaseHealth,
+        metrics: DatabaseMetrics,
+    ) -> None:
+        self._replication = replication
+        self._store = store
+        self._kept = kept
+        self._health = health
+        self._metrics = metrics
+        self._ledger = Ledger(start_lsn)
+        self._pipeline = Pipeline(
+            ControlState.from_document(kept.document), source, self._ledger, event_bytes_max=nats.max_payload
+        )
+        self._outlets = Outlets(nats, source)
+        self._shutdown = ShutdownDetector()
+        self._status_at = 0.0
+        self._reported_lsn = start_lsn
+        self._heard_at = time.monotonic()
+        self._listening = False
+        self._stopping = False
+
+    @property
+    def ledger(self) -> Ledger:
+        return self._ledger
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Raises RelayError; after it nothing of this session may be used again."""
+        await self._align_streams()
+        self._health.set_state("streaming")
+        pump = asyncio.create_task(self._pump())
+        tasks = {pump, asyncio.create_task(self._keep_in_touch()), asyncio.create_task(self._stop_pump(stop, pump))}
+        try:
+            await asyncio.wait({*tasks}, return_when=asyncio.FIRST_EXCEPTION)
+            for task in tasks:
+                if task.done() and not task.cancelled():
+                    task.result()
+            await self._drain()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._outlets.close()
+
+    async def _stop_pump(self, stop: asyncio.Event, pump: asyncio.Task[None]) -> None:
+        await stop.wait()
+        self._stopping = True
+        if self._listening:
+            pump.cancel()
+
+    async def _pump(self) -> None:
+        while not self._stopping:
+            payloads = await self._replication.try_read(READ_BYTES_MAX)
+            if not payloads and self._pipeline.in_transaction and self._outlets.unacknowledged:
+                payloads = await self._read_soon()
+            if not payloads:
+                await self._rest()
+                payloads = await self._read()
+            self._heard_at = time.monotonic()
+            await self._process(payloads)
+
+    async def _read(self) -> Sequence[bytes]:
+        self._listening, self._heard_at = True, time.monotonic()
+        try:
+            return await self._replication.read(READ_BYTES_MAX)
+        finally:
+            self._listening = False
+
+    async def _read_soon(self) -> Sequence[bytes]:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(MID_TRANSACTION_PATIENCE_SECONDS):
+                return await self._read()
+        return ()
+
+    async def _process(self, payloads: Sequence[bytes]) -> None:
+        pipeline = self._pipeline
+        position = 0
+        while position < len(payloads):
+            position = pipeline.feed(payloads, position)
+            await self._observe_keepalives()
+            effect = pipeline.effect
+            if isinstance(effect, StoreObject):
+                await self._outlets.store_object(effect)
+            await self._publish()
+            if isinstance(effect, NeedRelation):
+                relation = effect.relation
+                type_oids = [column.type_oid for column in relation.columns]
+                pipeline.describe(relation, *await self._store.describe(relation, type_oids))
+            elif isinstance(effect, NeedStreams):
+                await self._align_streams()
+        await self._confirm()
+
+    async def _publish(self) -> None:
+        for target, events in self._pipeline.take_segments():
+            await self._outlets.publish(target, events)
+            self._metrics.event_bytes += sum([len(payload) for _, _, payload in events])
+
+    async def _align_streams(self) -> None:
+        """Brings streams and writers in line with the settings at this point of the WAL."""
+        await self._outlets.align(self._pipeline.needed_streams(), self._ledger)
+        self._pipeline.set_targets(self._outlets.targets, self._outlets.marks)
+
+    async def _rest(self) -> None:
+        """Nothing more to read for now: what was published gets acknowledged and confirmed."""
+        if self._pipeline.streams_outdated and not self._pipeline.in_transaction:
+            await self._align_streams()
+        await self._outlets.settle()
+        await self._confirm()
+
+    async def _confirm(self) -> None:
+        self._outlets.report(self._ledger)
+        await self._keep_settings()
+        confirmed = self._ledger.confirmed_lsn
+        stored = self._ledger.stored_commits_us
+        if stored:
+            now = time.time()
+            for committed_us in stored:
+                self._metrics.observe_latency(now - committed_us / 1e6)
+            stored.clear()
+        if confirmed > self._reported_lsn and time.monotonic() - self._status_at > STATUS_PAUSE_SECONDS:
+            await self._send_status()
+
+    async def _keep_settings(self) -> None:
+        """Writes changed settings to Postgres before the slot moves past them (law 7)."""
+        kept = self._pipeline.kept_settings
+        if kept is None or self._ledger.stored_lsn < kept.lsn:
+            return
+        self._pipeline.kept_settings = None
+        self._ledger.release(await self._store.write_settings(self._kept.slot_name, kept.lsn, kept.document))
+
+    async def _send_status(self, *, reply_requested: bool = False) -> None:
+        confirmed = self._ledger.confirmed_lsn
+        received = max(self._ledger.received_lsn, confirmed)
+        await self._replication.send_status(received, confirmed, reply_requested=reply_requested)
+        self._status_at, self._reported_lsn = time.monotonic(), confirmed
+
+    async def _observe_keepalives(self) -> None:
+        for keepalive in self._pipeline.keepalives:
+            now = time.monotonic()
+            if self._shutdown.observe(keepalive.wal_end, reply_requested=keepalive.reply_requested, now_seconds=now):
+                await self._let_server_stop()
+                return
+            if keepalive.reply_requested:
+                await self._confirm()
+                await self._send_status()
+
+    async def _let_server_stop(self) -> None:
+        """A fast shutdown waits until we confirm exactly what was sent; any other answer keeps it from stopping."""
+        await self._publish()
+        try:
+            async with asyncio.timeout(SHUTDOWN_GRACE_SECONDS):
+                await self._outlets.settle()
+        except TimeoutError:
+            pass
+        else:
+            self._outlets.report(self._ledger)
+            await self._send_status()
+            await asyncio.sleep(0.1)
+        raise ServerUnavailable(
+            "Postgres is shutting down", hint="nothing to do: the relay goes on when the server is back"
+        )
+
+    async def _keep_in_touch(self) -> None:
+        """Statuses go on from here while the pump waits for NATS; a server that no longer answers is given up."""
+        asked_at = 0.0
+        while True:
+            await asyncio.sleep(STATUS_INTERVAL_SECONDS)
+            now = time.monotonic()
+            self._outlets.report(self._ledger)
+            if not self._shutdown.shutting_down:
+                ask = now - asked_at >= REPLY_INTERVAL_SECONDS
+                await self._send_status(reply_requested=ask)
+                asked_at = now if ask else asked_at
+            if self._listening and now - self._heard_at > SILENCE_SECONDS:
+                raise ServerUnavailable(
+                    f"Postgres has sent nothing for {SILENCE_SECONDS:.0f} s, not even an answer to a keepalive",
+                    hint="nothing to do: the relay connects again",
+                )
+            self._measure()
+
+    def _measure(self) -> None:
+        """Figures for health and metrics: once a second, never once an event."""
+        health, ledger, metrics = self._health, self._ledger, self._metrics
+        health.beat()
+        health.received_lsn, health.confirmed_lsn = ledger.received_lsn, ledger.confirmed_lsn
+        health.in_flight_events = ledger.in_flight_events
+        now = time.time()
+        for schema, table, counts in self._pipeline.take_published():
+            health.last_event_at = now
+            for operation, count in counts.items():
+                metrics.count_events((schema, table, operation), count, 0)
+
+    async def _drain(self) -> None:
+        """Stopped: reads no more, waits for outstanding acknowledgements, confirms."""
+        await self._outlets.settle()
+        self._outlets.report(self._ledger)
+        await self._keep_settings()
+        await self._send_status()
+        self._measure()
