@@ -20,8 +20,8 @@ from pgstream_relay.runtime.control_store import ControlStore, KeptState
 from pgstream_relay.runtime.health import DatabaseHealth
 from pgstream_relay.runtime.metrics import DatabaseMetrics
 from pgstream_relay.runtime.nats_connection import NatsConnection
-from pgstream_relay.runtime.publisher.outlets import Outlets
 from pgstream_relay.runtime.postgres_errors import ServerUnavailable
+from pgstream_relay.runtime.publisher.outlets import Outlets
 from pgstream_relay.runtime.replication import ReplicationSession
 from pgstream_relay.source import Source
 
