@@ -10,12 +10,12 @@ from typing import Any, TypeAlias
 
 import psycopg
 from psycopg import sql
+
 from pgstream_installer.embedded import EmbeddedPostgres
 from pgstream_relay.event.values import OUTPUT_SETTINGS, Converter, TypeInfo, compile_converter
 from pgstream_relay.pgoutput.decoder import decode_message
 from pgstream_relay.pgoutput.messages import UNCHANGED, Insert, Relation
 from pgstream_relay.runtime.catalog import read_types
-
 from tests.support.slot import create_slot, take_messages
 
 SLOT = "differential"
