@@ -1,0 +1,1 @@
+"""Puts encoded events into NATS: streams kept as the settings say, marks read back, writers that leave no hole."""

@@ -1,0 +1,109 @@
+"""Protocol frames for encoded events, built many at a time: the hot path of publishing. Pure.
+
+A frame is `HPUB <subject> [reply] <header bytes> <total bytes>`, the header block, the payload. Every frame for a
+stream carries the sequence that the stream must have when it arrives (law 6); the server refuses it otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from pgstream_relay.pipeline import EncodedEvent
+
+HEADER_START: Final = b"NATS/1.0\r\n"
+EXPECTED: Final = b"Nats-Expected-Last-Sequence: "
+PLAIN_OVERHEAD_BYTES: Final = len(HEADER_START) + len(b"\r\n")
+CHAINED_OVERHEAD_BYTES: Final = PLAIN_OVERHEAD_BYTES + len(EXPECTED) + 20 + len(b"\r\n")
+"""What a writer adds to headers and payload at most; together they must stay within the server's max_payload."""
+CONTROL_LINE_BYTES_MAX: Final = 4096
+_CONTROL_LINE_REST: Final = 64
+"""`HPUB`, spaces, two sizes and a batch's tokens behind the reply prefix."""
+
+
+class FrameTooLarge(ValueError):
+    """An event that the server would end the connection for. Whoever encodes events must not let one come so far."""
+
+
+def check_sizes(events: Sequence[EncodedEvent], *, max_payload: int, reply_bytes: int) -> None:
+    """Raises FrameTooLarge. Done before the first frame of `events` is sent."""
+    subject_max = CONTROL_LINE_BYTES_MAX - _CONTROL_LINE_REST - reply_bytes
+    body_max = max_payload - CHAINED_OVERHEAD_BYTES
+    for subject, headers, payload in events:
+        if len(headers) + len(payload) > body_max or len(subject) > subject_max:
+            raise FrameTooLarge(
+                f"an event of {len(headers) + len(payload)} bytes with a subject of {len(subject)} is too large for "
+                f"NATS (at most {body_max} and {subject_max})"
+            )
+
+
+def plain_frames(events: Sequence[EncodedEvent]) -> bytes:
+    """Without reply or expectation, for plain NATS."""
+    return b"".join(
+        [
+            b"HPUB %b %d %d\r\nNATS/1.0\r\n%b\r\n%b\r\n"
+            % (subject, (size := len(headers) + PLAIN_OVERHEAD_BYTES), size + len(payload), headers, payload)
+            for subject, headers, payload in events
+        ]
+    )
+
+
+def chained_frames(events: Sequence[EncodedEvent], last_sequence: int, reply: bytes) -> bytes:
+    """Single publishes, each expecting its predecessor; the last one alone asks for an acknowledgement.
+
+    One answer speaks for all: a message is stored only behind the one before it.
+    `last_sequence`: of the stream before the first event.
+    """
+    overhead = PLAIN_OVERHEAD_BYTES + len(EXPECTED) + 2
+    final = len(events) - 1
+    parts: list[bytes] = []
+    for index, (subject, headers, payload) in enumerate(events):
+        expected = b"%d" % (last_sequence + index)
+        size = overhead + len(headers) + len(expected)
+        parts.append(
+            b"HPUB %b %b%d %d\r\nNATS/1.0\r\n%bNats-Expected-Last-Sequence: %b\r\n\r\n%b\r\n"
+            % (
+                subject,
+                reply + b" " if index == final else b"",
+                size,
+                size + len(payload),
+                headers,
+                expected,
+                payload,
+            )
+        )
+    return b"".join(parts)
+
+
+def batch_frames(
+    events: Sequence[EncodedEvent], last_sequence: int, reply_prefix: bytes, batch_sequence: int, *, start: bool
+) -> bytes:
+    """Fast-ingest frames: the reply subject is `<reply_prefix><batch sequence>.<operation>.$FI`.
+
+    `batch_sequence` is that of the first event; `start`: it opens the batch.
+    """
+    overhead = PLAIN_OVERHEAD_BYTES + len(EXPECTED) + 2
+    parts: list[bytes] = []
+    for index, (subject, headers, payload) in enumerate(events):
+        expected = b"%d" % (last_sequence + index)
+        size = overhead + len(headers) + len(expected)
+        parts.append(
+            b"HPUB %b %b%d.%d.$FI %d %d\r\nNATS/1.0\r\n%bNats-Expected-Last-Sequence: %b\r\n\r\n%b\r\n"
+            % (
+                subject,
+                reply_prefix,
+                batch_sequence + index,
+                0 if start and index == 0 else 1,
+                size,
+                size + len(payload),
+                headers,
+                expected,
+                payload,
+            )
+        )
+    return b"".join(parts)
+
+
+def end_of_batch(subject: bytes, reply_prefix: bytes, batch_sequence: int) -> bytes:
+    """Ends a batch without storing anything; `batch_sequence` is one more than the last event's."""
+    return b"PUB %b %b%d.3.$FI 0\r\n\r\n" % (subject, reply_prefix, batch_sequence)

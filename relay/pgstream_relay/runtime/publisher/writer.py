@@ -1,0 +1,43 @@
+"""The writer of a stream, and which kind a stream gets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from pgstream_relay.pipeline import EncodedEvent
+from pgstream_relay.runtime.nats_connection import NatsConnection
+from pgstream_relay.runtime.publisher.chained import ChainedWriter
+from pgstream_relay.runtime.publisher.stream_info import StreamInfo
+
+
+class StreamWriter(Protocol):
+    """One for each JetStream stream, and one for plain NATS. In order, never a hole."""
+
+    name: str
+    sent: int
+    """Events handed over since the writer was opened."""
+    acknowledged: int
+    """Of those, how many are stored: always a prefix."""
+
+    async def publish(self, events: Sequence[EncodedEvent]) -> None:
+        """Returns when there is room for more. Raises PublishInterrupted; the writer is dead then.
+
+        Cancelled half-way it has sent some of them; close it then, as after a failure.
+        """
+
+    async def settle(self) -> None:
+        """Returns when `acknowledged` equals `sent`. Raises PublishInterrupted."""
+
+    async def close(self) -> None:
+        """Lets go of everything, waits for nothing. Safe at any time."""
+
+
+async def open_writer(connection: NatsConnection, info: StreamInfo, last_sequence: int) -> StreamWriter:
+    """A writer whose first event expects `last_sequence`, which was read together with the stream's mark.
+
+    Raises PublishInterrupted.
+    """
+    writer = ChainedWriter(connection, info.name, last_sequence)
+    await writer.open()
+    return writer
