@@ -83,6 +83,7 @@ def main(make_worker: WorkerFactory | None = None) -> None:
 
 def _run(flags: Flags, make_worker: WorkerFactory | None) -> int:
     settings = load_settings(flags, os.environ)
+    _import_structlog()
     from pgstream_relay.runtime.logs import configure_logging
 
     configure_logging(settings.log)
@@ -98,6 +99,19 @@ def _run(flags: Flags, make_worker: WorkerFactory | None) -> int:
             version=version("pgstream-nats"),
         )
     )
+
+
+def _import_structlog() -> None:
+    """Without rich, which it takes along where that is installed: a tenth of a second, for a thing we do not want.
+
+    That thing is tracebacks with local variables, and those hold row values.
+    """
+    if "rich" in sys.modules:
+        return
+    sys.modules["rich"] = None  # type: ignore[assignment]  # to the import system: not installed
+    import structlog  # noqa: F401
+
+    del sys.modules["rich"]
 
 
 def _database_worker() -> WorkerFactory:

@@ -8,7 +8,7 @@ MASK = "***"
 
 # user:password@ of any URL; a NATS URL with one word before the @ holds a token.
 _URL_PASSWORD = re.compile(r"(://[^\s:/@?#]*:)[^\s/?#]*@")
-_URL_TOKEN = re.compile(r"\b((?:nats|tls|ws|wss)://)[^\s:/@?#]+@")
+_URL_TOKEN = re.compile(r"\b((?:nats|tls)://)[^\s:/@?#]+@")
 # key=value of a libpq connection string, and a URI's query.
 _KEYWORD_PASSWORD = re.compile(r"(password\s*=\s*)(?:'(?:[^'\\]|\\.)*'|[^\s&'\"]+)", re.IGNORECASE)
 

@@ -13,7 +13,7 @@ from pgstream_relay.errors import ConfigurationError
 from pgstream_relay.masking import mask_passwords
 from pgstream_relay.settings import NatsSettings
 
-SCHEMES = ("nats", "tls", "ws", "wss")
+SCHEMES = ("nats", "tls")
 FILES = ("credentials", "nkey_seed", "tls_ca", "tls_cert", "tls_key")
 # Who we are is one thing: an override that names one of these replaces all of them.
 NOBODY: dict[str, Any] = dict.fromkeys(("credentials", "user", "password", "token", "nkey_seed"))

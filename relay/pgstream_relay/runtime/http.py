@@ -1,35 +1,47 @@
-"""The HTTP server: probes, metrics, status as JSON, and a status page for people. Reads health, changes nothing."""
+"""A small HTTP server for probes and scrapers: GET and HEAD of fixed paths, one request a connection, no uploads.
+
+By hand on asyncio's streams, and not with a web framework: five fixed answers need none, and the usual one (aiohttp)
+would cost a quarter of a second at each start and a third of the process's memory.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import errno
 import socket
-from collections.abc import Awaitable, Callable, Mapping
-from functools import cache
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import NamedTuple
 
-import msgspec
-from aiohttp import web
+import structlog
 
 from pgstream_relay.errors import ConfigurationError
-from pgstream_relay.runtime.health import Health
-from pgstream_relay.runtime.metrics import DatabaseMetrics
-from pgstream_relay.runtime.status import describe_health
 from pgstream_relay.settings import HttpSettings
 
 BACKLOG = 128
-CLOSE_SECONDS = 1.0
-# The page's own style and script are inline; nothing is loaded from anywhere, and it talks to /status alone.
-PAGE_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
-    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
-)
-METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+CONNECTIONS_MAX = 64
+REQUEST_BYTES_MAX = 16 * 1024
+# For the whole of one request and its answer.
+EXCHANGE_SECONDS = 10.0
+
+log = structlog.get_logger()
+
+
+class Response(NamedTuple):
+    """What a path answers with."""
+
+    status: int
+    content_type: str
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+Endpoint = Callable[[], Response]
 
 
 def bind_listener(settings: HttpSettings) -> socket.socket:
     """Binds at once, so that a port in use is known before anything is streamed. Raises ConfigurationError."""
-    address = f"{settings.host}:{settings.port}"
     try:
         family, kind, protocol, _, target = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -46,83 +58,82 @@ def bind_listener(settings: HttpSettings) -> socket.socket:
         listener.setblocking(False)
     except OSError as error:
         listener.close()
-        in_use = error.errno == errno.EADDRINUSE
+        reason = "another process does" if error.errno == errno.EADDRINUSE else error.strerror
         raise ConfigurationError(
-            f"http.listen: can't listen on {address}: {'another process does' if in_use else error.strerror}",
+            f"http.listen: can't listen on {settings.host}:{settings.port}: {reason}",
             hint='give another address with --http HOST:PORT or [http] listen, or "off" for none',
         ) from None
     return listener
 
 
 class HttpServer:
-    """Serves on an already bound socket. `metrics` is by database key, as in Health."""
+    """Answers on an already bound socket. Endpoints are called on the event loop and must not wait."""
 
-    def __init__(self, health: Health, metrics: Mapping[str, DatabaseMetrics], *, table_metrics: bool) -> None:
-        self._health = health
-        self._metrics = metrics
-        self._table_metrics = table_metrics
-        app = web.Application()
-        for path, handler in self._routes():
-            app.router.add_get(path, handler)
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=CLOSE_SECONDS)
-
-    def _routes(self) -> tuple[tuple[str, Callable[[web.Request], Awaitable[web.Response]]], ...]:
-        return (
-            ("/", self._page),
-            ("/livez", self._livez),
-            ("/readyz", self._readyz),
-            ("/metrics", self._render_metrics),
-            ("/status", self._status),
-        )
+    def __init__(self, endpoints: Mapping[str, Endpoint]) -> None:
+        self._endpoints = endpoints
+        self._connections: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
 
     async def start(self, listener: socket.socket) -> None:
         """Begins to answer; returns at once."""
-        await self._runner.setup()
-        await web.SockSite(self._runner, listener).start()
+        self._server = await asyncio.start_server(self._converse, sock=listener, limit=REQUEST_BYTES_MAX)
 
     async def close(self) -> None:
-        """Ends all connections and closes the socket."""
-        await self._runner.cleanup()
+        """Closes the socket and cuts what is still connected."""
+        if self._server is not None:
+            self._server.close()
+        for writer in self._connections:
+            writer.transport.abort()
 
-    async def _livez(self, _: web.Request) -> web.Response:
-        hanging = self._health.hanging()
-        return _json({"live": not hanging, "hanging": hanging}, status=503 if hanging else 200)
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._connections) >= CONNECTIONS_MAX:
+            writer.transport.abort()
+            return
+        self._connections.add(writer)
+        # A client that is slow, gone or talks nonsense is its own trouble.
+        try:
+            with contextlib.suppress(TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+                async with asyncio.timeout(EXCHANGE_SECONDS):
+                    request = await reader.readuntil(b"\r\n\r\n")
+                    writer.write(self._answer(request))
+                    await writer.drain()
+                    writer.close()
+                    await writer.wait_closed()
+        finally:
+            self._connections.discard(writer)
+            writer.close()
 
-    async def _readyz(self, _: web.Request) -> web.Response:
-        ready = self._health.is_ready()
-        labels = self._health.labels()
-        body = {
-            "ready": ready,
-            "stopping": self._health.stopping,
-            "databases": {labels[key]: database.state for key, database in self._health.databases.items()},
-            "errors": {
-                labels[key]: database.error
-                for key, database in self._health.databases.items()
-                if database.error is not None
-            },
-        }
-        return _json(body, status=200 if ready else 503)
-
-    async def _render_metrics(self, _: web.Request) -> web.Response:
-        # Imported at the first scrape: it takes a while, and the first event should not wait for it.
-        from pgstream_relay.runtime.exposition import render_metrics
-
-        body = render_metrics(self._health, self._metrics, table_metrics=self._table_metrics)
-        return web.Response(body=body, headers={"Content-Type": METRICS_TYPE})
-
-    async def _status(self, _: web.Request) -> web.Response:
-        return _json(describe_health(self._health), status=200)
-
-    async def _page(self, _: web.Request) -> web.Response:
-        headers = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-store"}
-        return web.Response(text=_page_text(), content_type="text/html", headers=headers)
-
-
-def _json(body: object, *, status: int) -> web.Response:
-    headers = {"Cache-Control": "no-store"}
-    return web.Response(body=msgspec.json.encode(body), status=status, content_type="application/json", headers=headers)
+    def _answer(self, request: bytes) -> bytes:
+        """From the head of a request to the whole of its answer."""
+        words = request.partition(b"\r\n")[0].decode("latin-1").split(" ")
+        if len(words) != 3 or not words[2].startswith("HTTP/1."):
+            return _encode_response(_refusal(HTTPStatus.BAD_REQUEST), with_body=True)
+        method, target, _ = words
+        if method not in ("GET", "HEAD"):
+            return _encode_response(_refusal(HTTPStatus.METHOD_NOT_ALLOWED, ("Allow", "GET, HEAD")), with_body=True)
+        path = target.partition("?")[0]
+        endpoint = self._endpoints.get(path)
+        try:
+            response = endpoint() if endpoint is not None else _refusal(HTTPStatus.NOT_FOUND)
+        except Exception as error:
+            log.error("an endpoint failed in a way that it should not", path=path, exc_info=error)
+            response = _refusal(HTTPStatus.INTERNAL_SERVER_ERROR)
+        return _encode_response(response, with_body=method == "GET")
 
 
-@cache
-def _page_text() -> str:
-    return Path(__file__).with_name("status_page.html").read_text(encoding="utf-8")
+def _refusal(status: HTTPStatus, *headers: tuple[str, str]) -> Response:
+    return Response(status, "text/plain; charset=utf-8", f"{status.phrase}\n".encode(), headers)
+
+
+def _encode_response(response: Response, *, with_body: bool) -> bytes:
+    headers = (
+        ("Content-Type", response.content_type),
+        ("Content-Length", str(len(response.body))),
+        ("Cache-Control", "no-store"),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Connection", "close"),
+        *response.headers,
+    )
+    lines = [f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in headers]
+    return "\r\n".join([*lines, "", ""]).encode("ascii") + (response.body if with_body else b"")

@@ -38,7 +38,7 @@ def configure_logging(settings: LogSettings) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
-    # Libraries (asyncio, aiohttp, nats) log through the standard library; from warnings on, they come out the same way.
+    # Libraries (asyncio, nats) log through the standard library; from warnings on, they come out the same way.
     logging.basicConfig(handlers=[_Forward()], level=max(level, logging.WARNING), force=True)
 
 

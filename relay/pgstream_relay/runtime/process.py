@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 
 from pgstream_relay.errors import ConfigurationError
+from pgstream_relay.runtime.endpoints import make_endpoints
 from pgstream_relay.runtime.health import Health
 from pgstream_relay.runtime.http import HttpServer, bind_listener
 from pgstream_relay.runtime.keeper import WorkerFactory
@@ -51,7 +52,7 @@ async def run_relay(
     log.info("relay starts", relay=health.relay_id, version=version, databases=len(settings.databases))
     async with contextlib.AsyncExitStack() as stack:
         if listener is not None:
-            server = HttpServer(health, metrics, table_metrics=settings.http.table_metrics)
+            server = HttpServer(make_endpoints(health, metrics, table_metrics=settings.http.table_metrics))
             await server.start(listener)
             stack.push_async_callback(server.close)
             log.info("http listens", url=_url(listener))

@@ -61,7 +61,7 @@ def test_text(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_libraries_come_out_the_same_way(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging(LogSettings("json", "info"))
-    logging.getLogger("aiohttp.server").info("not shown")
+    logging.getLogger("asyncio").info("not shown")
     try:
         int("row value 4711")
     except ValueError:
