@@ -22,7 +22,7 @@ from pgstream_relay.runtime.metrics import DatabaseMetrics
 from pgstream_relay.runtime.nats_connection import NatsConnection
 from pgstream_relay.runtime.postgres_errors import ServerUnavailable
 from pgstream_relay.runtime.publisher.outlets import Outlets
-from pgstream_relay.runtime.replication import ReplicationSession
+from pgstream_relay.runtime.replication import Batch, ReplicationSession
 from pgstream_relay.source import Source
 
 READ_BYTES_MAX: Final = 256 * 1024
@@ -77,17 +77,19 @@ class StreamingSession:
         await self._align_streams()
         self._health.set_state("streaming")
         pump = asyncio.create_task(self._pump())
-        tasks = {pump, asyncio.create_task(self._keep_in_touch()), asyncio.create_task(self._stop_pump(stop, pump))}
+        timer = asyncio.create_task(self._keep_in_touch())
+        stopper = asyncio.create_task(self._stop_pump(stop, pump))
         try:
-            await asyncio.wait({*tasks}, return_when=asyncio.FIRST_EXCEPTION)
-            for task in tasks:
+            # The pump ends when it is stopped; the timer never does by itself.
+            await asyncio.wait({pump, timer}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (pump, timer):
                 if task.done() and not task.cancelled():
                     task.result()
             await self._drain()
         finally:
-            for task in tasks:
+            for task in (pump, timer, stopper):
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(pump, timer, stopper, return_exceptions=True)
             await self._outlets.close()
 
     async def _stop_pump(self, stop: asyncio.Event, pump: asyncio.Task[None]) -> None:
@@ -107,18 +109,18 @@ class StreamingSession:
             self._heard_at = time.monotonic()
             await self._process(payloads)
 
-    async def _read(self) -> Sequence[bytes]:
+    async def _read(self) -> Batch:
         self._listening, self._heard_at = True, time.monotonic()
         try:
             return await self._replication.read(READ_BYTES_MAX)
         finally:
             self._listening = False
 
-    async def _read_soon(self) -> Sequence[bytes]:
+    async def _read_soon(self) -> Batch:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(MID_TRANSACTION_PATIENCE_SECONDS):
                 return await self._read()
-        return ()
+        return []
 
     async def _process(self, payloads: Sequence[bytes]) -> None:
         pipeline = self._pipeline

@@ -7,17 +7,17 @@ import contextlib
 import socket
 import time
 import uuid
+from importlib.metadata import version
 from typing import Any, Final
 
 import structlog
 
-from pgstream_relay import __version__
 from pgstream_relay.control.state import ControlState
 from pgstream_relay.control.tables import database_alias
 from pgstream_relay.errors import EXIT_CONFIGURATION, EXIT_RIGHTS, RelayError
 from pgstream_relay.pgoutput.lsn import format_lsn
 from pgstream_relay.runtime.control_store import PUBLICATION, ControlStore, KeptState, SlotState
-from pgstream_relay.runtime.health import DatabaseHealth
+from pgstream_relay.runtime.health import DatabaseHealth, State
 from pgstream_relay.runtime.metrics import DatabaseMetrics
 from pgstream_relay.runtime.nats_errors import NatsError, NatsLoginRefused
 from pgstream_relay.runtime.nats_login import connect
@@ -31,6 +31,7 @@ FIRST_DELAY_SECONDS: Final = 0.1
 LAST_DELAY_SECONDS: Final = 5.0
 STANDBY_POLL_SECONDS: Final = 0.5
 HEARTBEAT_SECONDS: Final = 1.0
+VERSION: Final = version("pgstream-nats")
 FROZEN_SECONDS: Final = 4.0
 """An active relay whose heartbeat is older has lost the slot to a standby: it no longer moves."""
 
@@ -78,7 +79,7 @@ class DatabaseWorker:
         # A stream that refuses is retried until somebody mends it (CONTRACT 4.7): no reason to end the process.
         for_a_person = not isinstance(error, NatsError) or isinstance(error, NatsLoginRefused)
         waits = error.exit_code if for_a_person and error.exit_code in (EXIT_RIGHTS, EXIT_CONFIGURATION) else None
-        state = "lost" if isinstance(error, SlotLost | SlotMissing) else "stalled"
+        state: State = "lost" if isinstance(error, SlotLost | SlotMissing) else "stalled"
         self._health.set_state(state, error.message, error.hint, waits_for_person=waits)
 
     async def _run_once(self, stop: asyncio.Event) -> None:
@@ -143,7 +144,7 @@ class DatabaseWorker:
         self._role = "active"
         await self._write_beat(store)
         identity = replication.identity
-        source = Source(identity.system_identifier, kept.database_oid, identity.timeline, identity.history)
+        source = Source(identity.system_identifier, kept.database_oid, identity.timeline, identity.switches)
         nats = await connect(self._nats, name=f"pgstream-relay {self._health.name}")
         try:
             session = StreamingSession(replication, store, nats, kept, source, start_lsn, self._health, self._metrics)
@@ -175,7 +176,7 @@ class DatabaseWorker:
         row: dict[str, Any] = {
             "role": self._role,
             "state": health.state,
-            "version": __version__,
+            "version": VERSION,
             "error": health.error,
             "hint": health.hint,
             "published_lsn": None if health.confirmed_lsn is None else format_lsn(health.confirmed_lsn),

@@ -12,9 +12,9 @@ from pgstream_relay.progress import Ledger
 from pgstream_relay.runtime.nats_connection import NatsConnection
 from pgstream_relay.runtime.nats_errors import SUBJECTS_OVERLAP, JetStreamRefused
 from pgstream_relay.runtime.publisher import mark as stream_mark
-from pgstream_relay.runtime.publisher.core_writer import CoreWriter
 from pgstream_relay.runtime.publisher.desired_stream import DesiredStream
 from pgstream_relay.runtime.publisher.object_store import store_object
+from pgstream_relay.runtime.publisher.plain import PlainWriter
 from pgstream_relay.runtime.publisher.stream_info import StreamInfo
 from pgstream_relay.runtime.publisher.streams import ensure_stream
 from pgstream_relay.runtime.publisher.writer import StreamWriter, open_writer
@@ -34,7 +34,7 @@ class Outlets:
         self.marks: dict[int, Mark] = {}
         self._connection = connection
         self._source = source
-        self._writers: dict[int, StreamWriter] = {EPHEMERAL: CoreWriter(connection)}
+        self._writers: dict[int, StreamWriter] = {EPHEMERAL: PlainWriter(connection)}
         self._aligned: dict[str, StreamNeed] = {}
         self._streams: dict[str, StreamInfo] = {}
 
@@ -80,8 +80,9 @@ class Outlets:
             return
         info = self._streams[name]
         position = await stream_mark.read_position(self._connection, name, self._source.database_key)
+        writer = await open_writer(self._connection, info, position.last_sequence)
         target = ledger.add_target()
-        self._writers[target] = await open_writer(self._connection, info, position.last_sequence)
+        self._writers[target] = writer
         self.targets[name] = target
         if position.mark is not None:
             self.marks[target] = effective_mark(position.mark, self._source)
@@ -110,7 +111,12 @@ class Outlets:
         ages = [info.max_age_seconds for info in self._streams.values()]
         max_age_seconds = 0.0 if 0.0 in ages else max(ages, default=0.0)
         await store_object(
-            self._connection, effect.bucket, effect.event_id, effect.content, max_age_seconds=max_age_seconds
+            self._connection,
+            effect.bucket,
+            effect.event_id,
+            effect.content,
+            max_age_seconds=max_age_seconds,
+            source=self._source.database_key,
         )
 
     async def close(self) -> None:
