@@ -2,6 +2,7 @@
 do $$
 declare
   relay text := nullif(current_setting('pgstream.relay_role', true), '');
+  routine regprocedure;
 begin
   if relay is null then
     return;
@@ -14,8 +15,16 @@ begin
       hint = format('CREATE ROLE %I LOGIN REPLICATION; (and a password), then install again.', relay);
   end if;
   execute format('grant usage on schema pgstream to %I', relay);
-  execute format('grant select on pgstream.settings, pgstream.streams, pgstream.tables, pgstream.migrations to %I', relay);
+  execute format('grant select on pgstream.settings, pgstream.streams, pgstream.tables, pgstream.migrations,'
+    ' pgstream.status, pgstream.table_status to %I', relay);
   execute format('grant select, update on pgstream.relay_state, pgstream.gaps to %I', relay);
   execute format('grant select, insert, update, delete on pgstream.relay_positions, pgstream.relays to %I', relay);
+  -- Functions that only read: the views call them with the rights of who asks.
+  for routine in
+    select p.oid from pg_proc p
+    where p.pronamespace = 'pgstream'::regnamespace and p.provolatile <> 'v'
+  loop
+    execute format('grant execute on function %s to %I', routine, relay);
+  end loop;
 end
 $$;
