@@ -135,7 +135,7 @@ def _explain(path: Path, key: str, text: str, kind: type[msgspec.Struct]) -> Con
         )
     expected = re.fullmatch(r"Expected `(.*)`, got `(.*)`", problem)
     if not expected:
-        return ConfigurationError(f"{path}: {key}: {problem}", hint="see the example in docs/operate.md")
+        return ConfigurationError(f"{path}: {key}: {problem}", hint=f"known here: {', '.join(kind.__struct_fields__)}")
     words = " or ".join(_TYPE_WORDS[word] for word in expected[1].split(" | ") if word in _TYPE_WORDS)
     return ConfigurationError(
         f"{path}: {key}: is {_TYPE_WORDS.get(expected[2], expected[2])}", hint=f"write {words or expected[1]}"
