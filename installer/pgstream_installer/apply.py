@@ -10,7 +10,7 @@ from psycopg import errors
 
 from pgstream_installer.connect import Connection, translated, where
 from pgstream_installer.desired import Desired
-from pgstream_installer.errors import ConfigurationError, InstallerError
+from pgstream_installer.errors import ConfigurationError, InstallerError, RightsError
 from pgstream_installer.observed import read_server, read_slot
 from pgstream_installer.plan import Step, plan_schema, plan_slot, refuse_server
 from pgstream_installer.sqlfiles import SqlFile, install_files
@@ -111,10 +111,11 @@ def _refusal(file: SqlFile, error: psycopg.Error, connection: Connection) -> Ins
     diagnosis = error.diag
     message = diagnosis.message_primary or str(error)
     place = where(connection)
-    if (diagnosis.constraint_name or "").startswith("pgstream_"):
-        return ConfigurationError(
-            f"{place}: {message}", why=diagnosis.message_detail or "", hint=diagnosis.message_hint or ""
-        )
+    identity = diagnosis.constraint_name or ""
+    if identity.startswith("pgstream_"):
+        kind = RightsError if isinstance(error, errors.InsufficientPrivilege) else ConfigurationError
+        why, hint = diagnosis.message_detail or "", diagnosis.message_hint or ""
+        return kind(f"{place}: {message}", why=why, hint=hint, identity=identity)
     try:
         with translated(f"{place}, {file.path}{line_of(file.text, diagnosis.statement_position)}"):
             raise error

@@ -14,7 +14,10 @@ select datname from pg_database
 where datallowconn and not datistemplate and has_database_privilege(oid, 'CONNECT')
 order by datname
 """
-INSTALLED_QUERY = "select to_regclass('pgstream.migrations') is not null"
+INSTALLED_QUERY = """
+select exists (select from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+               where n.nspname = 'pgstream' and c.relname = 'migrations')
+"""
 
 
 def with_cluster_databases(configuration: Configuration) -> Configuration:

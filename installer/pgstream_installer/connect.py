@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any, LiteralString, TypeAlias
@@ -20,6 +21,8 @@ REFUSED_RIGHTS = (
     "authentication failed", "no pg_hba.conf entry", "pg_hba.conf rejects", "no password supplied",
     "is not permitted to log in", "permission denied", "certificate", 'role "',
 )  # fmt: skip
+# What libpq quotes of a DSN may be its password.
+QUOTED = re.compile(r'"[^"]*"')
 SESSION_SETTINGS: dict[LiteralString, LiteralString] = {
     "search_path": "pg_catalog",
     "timezone": "UTC",
@@ -54,7 +57,9 @@ def _open(dsn: str) -> Connection:
         parsed = psycopg.conninfo.conninfo_to_dict(dsn)
     except psycopg.ProgrammingError as error:
         raise ConfigurationError(
-            "a DSN can't be parsed", why=_first_line(error), hint="postgresql://role@host:5432/database is its form"
+            "a DSN can't be parsed",
+            why=QUOTED.sub('"…"', _first_line(error)),
+            hint="postgresql://role@host:5432/database is its form",
         ) from None
     timeout = {} if parsed.get("connect_timeout") else {"connect_timeout": CONNECT_TIMEOUT_SECONDS}
     try:
@@ -126,6 +131,7 @@ def _from_server(kind: type[InstallerError], place: str, error: psycopg.Error, h
         f"{place}: {diagnosis.message_primary or _first_line(error)}",
         why=diagnosis.message_detail or "",
         hint=diagnosis.message_hint or hint,
+        identity=error.sqlstate or "",
     )
 
 

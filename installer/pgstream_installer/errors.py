@@ -10,15 +10,19 @@ EXIT_CONFIGURATION = 78
 
 
 class InstallerError(Exception):
-    """One clear message: `what` happened, `why` it matters, and a `hint` that says what to do."""
+    """One clear message: `what` happened, `why` it matters, and a `hint` that says what to do.
+
+    `identity`: the stable id that pgstream's SQL gives its refusals, else the server's SQLSTATE, else empty.
+    """
 
     exit_code = EXIT_FAILED
 
-    def __init__(self, what: str, *, why: str = "", hint: str = "") -> None:
+    def __init__(self, what: str, *, why: str = "", hint: str = "", identity: str = "") -> None:
         super().__init__(what)
         self.what = what
         self.why = why
         self.hint = hint
+        self.identity = identity
 
 
 class UnreachableError(InstallerError):

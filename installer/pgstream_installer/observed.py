@@ -30,7 +30,8 @@ select current_setting('server_version_num')::int as server_version,
        ) as replication,
        has_database_privilege(current_database(), 'CREATE') as may_create_schema,
        case when namespace.oid is null then 'absent'
-            when to_regclass('pgstream.migrations') is null then 'foreign'
+            when not exists (select from pg_class where relnamespace = namespace.oid and relname = 'migrations')
+            then 'foreign'
             else 'ours' end as schema,
        pg_get_userbyid(namespace.nspowner) as schema_owner,
        coalesce(pg_has_role(namespace.nspowner, 'USAGE'), false) as acts_as_schema_owner,

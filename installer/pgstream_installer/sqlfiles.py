@@ -52,9 +52,10 @@ def included_paths(install_sql: str) -> list[str]:
     return [found[1] for line in install_sql.splitlines() if (found := INCLUDE.match(line.strip()))]
 
 
-def install_files() -> list[SqlFile]:
-    """All files of the control schema, in the order of install.sql."""
-    return [read_file(path) for path in included_paths(read_file("install.sql").text)]
+def install_files(contents: str = "install.sql") -> list[SqlFile]:
+    """The files that install.sql lists, in its order; one that lists none (uninstall.sql) stands for itself."""
+    listing = read_file(contents)
+    return [read_file(path) for path in included_paths(listing.text)] or [listing]
 
 
 def check_files() -> list[SqlFile]:

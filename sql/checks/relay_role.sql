@@ -4,9 +4,10 @@ select 'relay-role-replication' as id,
        format('the relay''s role %I has no REPLICATION', relay.rolname) as what,
        format('ALTER ROLE %I REPLICATION (Amazon RDS: GRANT rds_replication TO %I)', relay.rolname, relay.rolname) as hint
 from pg_class as kept
+join pg_namespace as home on home.oid = kept.relnamespace and home.nspname = 'pgstream'
 cross join lateral aclexplode(kept.relacl) as granted
 join pg_roles as relay on relay.oid = granted.grantee
-where kept.oid = to_regclass('pgstream.relay_state')
+where kept.relname = 'relay_state'
   and granted.privilege_type = 'UPDATE'
   and granted.grantee <> kept.relowner
   and not relay.rolsuper and not relay.rolreplication
@@ -18,9 +19,10 @@ select 'relay-role-login',
        format('the relay''s role %I may not log in', relay.rolname),
        format('ALTER ROLE %I LOGIN', relay.rolname)
 from pg_class as kept
+join pg_namespace as home on home.oid = kept.relnamespace and home.nspname = 'pgstream'
 cross join lateral aclexplode(kept.relacl) as granted
 join pg_roles as relay on relay.oid = granted.grantee
-where kept.oid = to_regclass('pgstream.relay_state')
+where kept.relname = 'relay_state'
   and granted.privilege_type = 'UPDATE'
   and granted.grantee <> kept.relowner
   and not relay.rolcanlogin;

@@ -3,4 +3,6 @@ select 'schema-foreign' as id,
        'error' as severity,
        'there is a schema pgstream that pgstream did not make' as what,
        'rename it: ALTER SCHEMA pgstream RENAME TO …' as hint
-where to_regnamespace('pgstream') is not null and to_regclass('pgstream.migrations') is null;
+from pg_namespace as found
+where found.nspname = 'pgstream'
+  and not exists (select from pg_class where relnamespace = found.oid and relname = 'migrations');
