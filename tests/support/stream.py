@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pgstream_relay.pgoutput.decoder import decode_message
-from pgstream_relay.pgoutput.messages import Commit, Insert, Message
+from pgstream_relay.pgoutput.messages import Begin, Commit, Insert, Message
 from pgstream_relay.pgoutput.walsender import XLOGDATA, XLOGDATA_HEADER_SIZE, Keepalive, decode_walsender
 from pgstream_relay.runtime.replication import Batch, ReplicationSession
 
@@ -16,10 +16,18 @@ def decode_batch(batch: Batch) -> list[Message]:
 
 
 async def read_transactions(session: ReplicationSession, count: int) -> list[Message]:
-    """Reads on until `count` transactions are complete."""
+    """Reads on until `count` transactions are complete. Empty ones, which PostgreSQL 14 sends, are left out."""
     messages: list[Message] = []
-    while sum(isinstance(message, Commit) for message in messages) < count:
-        messages += decode_batch(await session.read(READ_BYTES))
+    complete = 0
+    while complete < count:
+        for message in decode_batch(await session.read(READ_BYTES)):
+            if not isinstance(message, Commit):
+                messages.append(message)
+            elif isinstance(messages[-1], Begin):
+                messages.pop()
+            else:
+                messages.append(message)
+                complete += 1
     return messages
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 
 import psycopg
 import pytest
@@ -90,7 +92,7 @@ async def test_slot_lost(own_source: Source) -> None:
         own_source.insert(current_wal_lsn(own_source.connection) % 1_000_000_007)
         own_source.connection.execute("select pg_switch_wal()")
     own_source.connection.execute("checkpoint")
-    with pytest.raises(SlotLost, match="wal_removed") as raised:
+    with pytest.raises(SlotLost, match="removed") as raised:
         await start(own_source.dsn, own_source.slot)
     assert raised.value.hint is not None
     assert "--new-slot" in raised.value.hint
@@ -111,7 +113,7 @@ async def test_missing_publication_hands_out_nothing_after_it(source: Source) ->
 
         with pytest.raises(PublicationMissing) as raised:
             await read_all()
-        assert session.received_lsn < dropped_lsn
+        assert session.received_lsn <= dropped_lsn
     assert raised.value.exit_code == EXIT_CONFIGURATION
     assert inserted(messages) == [b"1"]
     assert not any(isinstance(message, LogicalMessage) for message in messages)
@@ -126,6 +128,8 @@ async def test_a_publication_that_never_was(source: Source) -> None:
 
 
 async def test_a_filter_that_fails_on_a_row_does_not_tell_the_row(source: Source) -> None:
+    if source.connection.info.server_version < 150000:
+        pytest.skip("row filters came with PostgreSQL 15")
     source.connection.execute("create table secret (id text primary key)")
     source.connection.execute("alter table secret replica identity full")
     source.connection.execute(
@@ -143,6 +147,15 @@ async def test_server_away() -> None:
         await start("host=127.0.0.1 port=1 dbname=shop", "s")
     assert raised.value.exit_code == EXIT_UNAVAILABLE
     assert "127.0.0.1:1/shop" in raised.value.message
+
+
+async def test_server_frozen(own_source: Source) -> None:
+    os.kill(own_source.postgres.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(ServerUnavailable, match="timeout"):
+            await start(f"{own_source.dsn} connect_timeout=2", own_source.slot)
+    finally:
+        os.kill(own_source.postgres.pid, signal.SIGCONT)
 
 
 async def test_host_unknown() -> None:
@@ -171,7 +184,7 @@ async def test_role_without_replication(source: Source) -> None:
     role = f"{source.database}_plain"
     source.connection.execute(f"create role {role} login".encode())
     try:
-        with pytest.raises(MissingPrivilege, match="WAL sender") as raised:
+        with pytest.raises(MissingPrivilege, match=r"(?i)wal ?sender") as raised:
             await start(source.postgres.dsn(source.database, user=role), source.slot)
     finally:
         source.connection.execute(f"drop role {role}".encode())

@@ -20,7 +20,7 @@ from pgstream_relay.pgoutput.walsender import (
     decode_walsender,
     encode_standby_status,
 )
-from pgstream_relay.runtime.postgres_errors import PostgresError, StreamEnded
+from pgstream_relay.runtime.postgres_errors import PostgresError, ServerUnavailable, StreamEnded
 from pgstream_relay.runtime.replication.connection import Connection, connect_walsender
 from pgstream_relay.runtime.replication.identity import SystemIdentity, read_identity
 from pgstream_relay.runtime.replication.readiness import Readiness
@@ -35,6 +35,9 @@ from pgstream_relay.runtime.replication.slot import (
 
 Batch: TypeAlias = list[bytes]
 """CopyData payloads in order: XLogData (`w`) and keepalives (`k`), see pgoutput/walsender.py."""
+
+START_TIMEOUT_SECONDS = 30
+"""For the few catalog reads between the login and the stream: a server that needs longer is frozen."""
 
 _COMMIT = b"C"
 _KIND_END = XLOGDATA_HEADER_SIZE + 1
@@ -70,11 +73,17 @@ class ReplicationSession:
         """
         connection = await connect_walsender(dsn)
         try:
-            identity, confirmed_lsn = await _prepare(connection, slot, start_lsn)
-            session = cls(connection, identity, publication, max(start_lsn, confirmed_lsn))
-            await _start_streaming(connection, slot, publication, start_lsn)
-        except BaseException:
+            async with asyncio.timeout(START_TIMEOUT_SECONDS):
+                identity, confirmed_lsn = await _prepare(connection, slot, start_lsn)
+                session = cls(connection, identity, publication, max(start_lsn, confirmed_lsn))
+                await _start_streaming(connection, slot, publication, start_lsn)
+        except BaseException as error:
             await connection.close()
+            if isinstance(error, TimeoutError):
+                raise ServerUnavailable(
+                    f"Postgres let the relay in, but did not start to stream within {START_TIMEOUT_SECONDS} s",
+                    hint="the relay tries again; look whether the server is frozen or overloaded",
+                ) from None
             raise
         return session
 
