@@ -72,10 +72,15 @@ class StreamingSession:
     def ledger(self) -> Ledger:
         return self._ledger
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Raises RelayError; after it nothing of this session may be used again."""
+    async def open(self) -> None:
+        """Asks the streams where they stand; `run` comes next, and `close` in any case."""
         await self._align_streams()
-        self._health.set_state("streaming")
+
+    async def close(self) -> None:
+        await self._outlets.close()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Returns after `stop`. Raises RelayError; after it nothing of this session may be used again."""
         pump = asyncio.create_task(self._pump())
         timer = asyncio.create_task(self._keep_in_touch())
         stopper = asyncio.create_task(self._stop_pump(stop, pump))
@@ -90,7 +95,6 @@ class StreamingSession:
             for task in (pump, timer, stopper):
                 task.cancel()
             await asyncio.gather(pump, timer, stopper, return_exceptions=True)
-            await self._outlets.close()
 
     async def _stop_pump(self, stop: asyncio.Event, pump: asyncio.Task[None]) -> None:
         await stop.wait()

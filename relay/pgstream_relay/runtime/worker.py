@@ -148,7 +148,13 @@ class DatabaseWorker:
         nats = await connect(self._nats, name=f"pgstream-relay {self._health.name}")
         try:
             session = StreamingSession(replication, store, nats, kept, source, start_lsn, self._health, self._metrics)
-            await session.run(stop)
+            try:
+                await session.open()
+                self._health.set_state("streaming")
+                await self._write_beat(store)
+                await session.run(stop)
+            finally:
+                await session.close()
         finally:
             await nats.close()
 
