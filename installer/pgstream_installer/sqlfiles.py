@@ -9,6 +9,7 @@ from pathlib import Path
 from pgstream_installer.errors import ConfigurationError
 
 INCLUDE = re.compile(r"^\\ir\s+(\S+)\s*$")
+MIGRATION = re.compile(r"^migrations/(\d+)_")
 NEEDS = re.compile(r"^-- needs: (\S+)\s*$", re.MULTILINE)
 
 
@@ -56,6 +57,11 @@ def install_files(contents: str = "install.sql") -> list[SqlFile]:
     """The files that install.sql lists, in its order; one that lists none (uninstall.sql) stands for itself."""
     listing = read_file(contents)
     return [read_file(path) for path in included_paths(listing.text)] or [listing]
+
+
+def newest_migration() -> int:
+    """The number of the last migration that this installer knows."""
+    return max(int(found[1]) for file in install_files() if (found := MIGRATION.match(file.path)))
 
 
 def check_files() -> list[SqlFile]:

@@ -39,45 +39,36 @@ class DatabaseFacts:
     patterns: tuple[str, ...] = ()
 
 
+# A placeholder that is filled in row by row ({key}, {row.tenant}) stands for one token.
 STREAMS_QUERY = r"""
 with publishing as (
-    select coalesce(t.stream, pgstream.default_stream()) as stream,
-           coalesce(t.mode, s.mode) as mode,
-           regexp_replace(
-               pgstream.subject_pattern(
-                   coalesce(t.event_subjects ->> operation, t.subject, s.subject),
-                   pgstream.alias(), t.table_schema, t.table_name),
-               '[^.]*\{[^}.]+(\.[^}]*)?\}[^.]*', '*', 'g') as pattern
-    from pgstream.settings as s
-    cross join pgstream.tables as t
-    cross join unnest(t.operations || '{unknown}'::text[]) as operation
+    select stream, regexp_replace(subject.value, '[^.]*\{[^}]*\}[^.]*', '*', 'g') as pattern
+    from pgstream.table_status as t
+    cross join jsonb_each_text(t.subjects) as subject
     where t.enabled
 ),
 wanted as (
     select pgstream.default_stream() as stream, null as pattern
     union select name, null from pgstream.streams
-    union select stream, pattern from publishing where mode = 'persistent'
+    union select stream, pattern from publishing
 )
-select wanted.stream,
-       exists (select from pgstream.streams where name = wanted.stream) as kept,
+select stream,
+       exists (select from pgstream.streams where name = stream) as kept,
        coalesce(array_agg(distinct pattern) filter (where pattern is not null), '{}') as patterns
 from wanted
-group by wanted.stream
-union all
-select null, false, coalesce(array_agg(distinct pattern), '{}') from publishing where mode = 'ephemeral'
-order by 1
+group by stream
+order by stream
 """
-LAG_QUERY = "select (to_jsonb(status) ->> 'lag_seconds')::float8 from pgstream.status as status"
+LAG_QUERY = "select lag_seconds from pgstream.status"
 
 
 def read_facts(connection: Connection) -> DatabaseFacts:
-    """Needs the rights of the role that installed pgstream; raises psycopg's InsufficientPrivilege without them."""
+    """Needs the rights of the relay or of a DBA; raises psycopg's InsufficientPrivilege without them."""
     with connection.cursor(row_factory=scalar_row) as cursor:
         source = str(cursor.execute(SOURCE_QUERY).fetchone())
-        if cursor.execute("select to_regclass('pgstream.tables')").fetchone() is None:
+        if cursor.execute("select to_regclass('pgstream.status')").fetchone() is None:
             return DatabaseFacts(source)
-        has_status = cursor.execute("select to_regclass('pgstream.status')").fetchone() is not None
-        lag = cursor.execute(LAG_QUERY).fetchone() if has_status else None
+        lag = cursor.execute(LAG_QUERY).fetchone()
     rows = connection.execute(STREAMS_QUERY).fetchall()
     streams = tuple(StreamPlan(name, kept, tuple(patterns)) for name, kept, patterns in rows if name is not None)
     return DatabaseFacts(

@@ -11,7 +11,7 @@ from pgstream_installer.checks.finding import Finding, from_error, parse_severit
 from pgstream_installer.connect import Connection, connected, where
 from pgstream_installer.errors import InstallerError, RightsError, UnreachableError
 from pgstream_installer.observed import through_pooler
-from pgstream_installer.sqlfiles import SqlFile, check_files
+from pgstream_installer.sqlfiles import SqlFile, check_files, newest_migration
 
 FINDING_COLUMNS = ["id", "severity", "what", "hint"]
 
@@ -31,6 +31,7 @@ def check_postgres(dsn: str) -> PostgresReport:
         with connected(dsn) as connection:
             place = where(connection)
             report.findings += _pooler(connection, place)
+            connection.execute("select set_config('pgstream.newest_migration', %s, false)", [str(newest_migration())])
             for file in check_files():
                 report.findings += run_check(connection, file, place)
             try:
@@ -64,7 +65,7 @@ def run_check(connection: Connection, file: SqlFile, place: str) -> list[Finding
 
 
 def _not_run(what: str, error: errors.InsufficientPrivilege, place: str) -> Finding:
-    hint = "run pgstream check as the role that installed pgstream"
+    hint = "run pgstream check as the role that installed pgstream, or as the relay's"
     return Finding("check-not-run", "warning", f"{what}: {error.diag.message_primary}", hint, place)
 
 
