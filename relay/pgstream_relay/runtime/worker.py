@@ -118,10 +118,14 @@ class DatabaseWorker:
                 kept = await store.read_state()
                 continue
             try:
-                await self._stream(replication, store, kept, start_lsn, stop)
+                # Until we held the slot, another relay could write newer settings, and confirm past them.
+                held = await store.read_state()
+                if (held.lsn, held.slot_name) == (kept.lsn, kept.slot_name):
+                    await self._stream(replication, store, kept, start_lsn, stop)
+                    return
+                kept = held
             finally:
                 await replication.close()
-            return
 
     async def _stand_by(self, store: ControlStore, slot_name: str, stop: asyncio.Event) -> None:
         self._role = "standby"
