@@ -10,6 +10,7 @@ from typing import Final
 
 from pgstream_relay.errors import EXIT_CONFIGURATION, EXIT_RIGHTS, EXIT_UNAVAILABLE, RelayError
 
+WRONG_LAST_ID: Final = 10070
 WRONG_LAST_SEQUENCE: Final = 10071
 MESSAGE_TOO_LARGE: Final = 10054
 HEADERS_TOO_LARGE: Final = 10097

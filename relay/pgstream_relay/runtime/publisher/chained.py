@@ -1,7 +1,11 @@
-"""Single publishes in a chain, for every nats-server from 2.11: each message expects the sequence of the one before.
+"""Single publishes in a chain, for nats-server 2.11 to 2.13: each expects its predecessor by sequence and by id.
 
-JetStream stores a message only where the stream stands exactly at its predecessor, so what is stored is a prefix, a
-second writer is refused, and one acknowledgement (of the last message of a chunk) speaks for all before it.
+JetStream stores a message only right behind its predecessor, so what is stored is a prefix, a second writer is
+refused, and one acknowledgement (of the last message of a chunk) speaks for all before it. The expected sequence
+alone is no chain: where a foreign message takes the place of an event, that event is refused, but the count fits the
+next one again, which is stored, and the stream has a hole. The expected id must not be used from 2.14 on, where one
+that does not match freezes a replicated stream for good; there the writer sends one event at a time (fast ingest is
+what makes those servers fast).
 
 A writer begins with care: event by event, until one is stored. Only then can JetStream be told that an event is a
 duplicate without breaking the chain behind it, and only then is it certain what that means. The mark was just read
@@ -22,7 +26,7 @@ from nats.aio.msg import Msg
 from pgstream_relay.pipeline import EncodedEvent
 from pgstream_relay.runtime.nats_connection import NatsConnection
 from pgstream_relay.runtime.nats_errors import NatsError, PublishInterrupted
-from pgstream_relay.runtime.publisher.frames import chained_frames, check_sizes
+from pgstream_relay.runtime.publisher.frames import chained_frames, check_sizes, event_id, single_frame
 from pgstream_relay.runtime.publisher.interruption import (
     interrupted_by_answer,
     interrupted_by_connection,
@@ -40,15 +44,20 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class ChainedWriter(WriterBase):
-    """Opened with `await writer.open()`. `last_sequence` is the stream's, read together with its mark."""
+    """Opened with `await writer.open()`. `last_sequence` is the stream's, read together with its mark.
 
-    def __init__(self, connection: NatsConnection, stream: str, last_sequence: int) -> None:
+    `pipelined` false: one event is under way at a time.
+    """
+
+    def __init__(self, connection: NatsConnection, stream: str, last_sequence: int, *, pipelined: bool) -> None:
         super().__init__(connection, stream)
+        self._pipelined = pipelined
         self.duplicates = 0
         """Events that JetStream had met before and that are gone from the stream: acknowledged, not stored again."""
         # An event's predicted sequence is its number plus this.
         self._offset = last_sequence
         self._proven = False
+        self._last_id = b""
         self._inbox = connection.new_inbox()
         self._single_reply = f"{self._inbox}.single"
         self._single_reply_bytes = self._single_reply.encode()
@@ -89,22 +98,23 @@ class ChainedWriter(WriterBase):
         await self._wait_until(lambda: self.acknowledged == self.sent)
 
     async def _publish_singles(self, events: Sequence[EncodedEvent]) -> None:
-        start = await self._begin_with_care(events)
-        for chunk in chunks(events, start):
+        position = 0
+        while position < len(events) and not (self._pipelined and self._proven):
+            await self._publish_single(events[position])
+            position += 1
+        for chunk in chunks(events, position):
             await self._wait_until(self._has_room)
-            frames = chained_frames(chunk, self.sent + self._offset, self._single_reply_bytes)
+            frames = chained_frames(chunk, self.sent + self._offset, self._last_id, self._single_reply_bytes)
+            self._last_id = event_id(chunk[-1][1])
             await self._send(frames, len(chunk))
 
-    async def _begin_with_care(self, events: Sequence[EncodedEvent]) -> int:
-        """Sends event by event until one is stored; how many it has sent."""
-        position = 0
-        while not self._proven and position < len(events):
-            await self._wait_until(lambda: self.acknowledged == self.sent)
-            frames = chained_frames(events[position : position + 1], self.sent + self._offset, self._single_reply_bytes)
-            await self._send(frames, 1)
+    async def _publish_single(self, event: EncodedEvent) -> None:
+        """One event, when everything before it is acknowledged; waits for its answer only while beginning with care."""
+        await self._settled()
+        self._last_id = event_id(event[1])
+        await self._send(single_frame(event, self.sent + self._offset, self._single_reply_bytes), 1)
+        if not self._proven:
             await self._settled()
-            position += 1
-        return position
 
     def _has_room(self) -> bool:
         return self.sent - self.acknowledged < IN_FLIGHT_EVENTS_MAX and self._in_flight_bytes < IN_FLIGHT_BYTES_MAX

@@ -14,9 +14,12 @@ from pgstream_relay.pipeline import EncodedEvent
 HEADER_START: Final = b"NATS/1.0\r\n"
 EXPECTED: Final = b"Nats-Expected-Last-Sequence: "
 PLAIN_OVERHEAD_BYTES: Final = len(HEADER_START) + len(b"\r\n")
-CHAINED_OVERHEAD_BYTES: Final = PLAIN_OVERHEAD_BYTES + len(EXPECTED) + 20 + len(b"\r\n")
+CHAINED_OVERHEAD_BYTES: Final = (
+    PLAIN_OVERHEAD_BYTES + len(EXPECTED) + 20 + 2 + len("Nats-Expected-Last-Msg-Id: ") + 26 + 2
+)
 """What a writer adds to headers and payload at most; together they must stay within the server's max_payload."""
 CONTROL_LINE_BYTES_MAX: Final = 4096
+_ID: Final = b"Nats-Msg-Id: "
 _CONTROL_LINE_REST: Final = 64
 """`HPUB`, spaces, two sizes and a batch's tokens behind the reply prefix."""
 
@@ -48,31 +51,43 @@ def plain_frames(events: Sequence[EncodedEvent]) -> bytes:
     )
 
 
-def chained_frames(events: Sequence[EncodedEvent], last_sequence: int, reply: bytes) -> bytes:
-    """Single publishes, each expecting its predecessor; the last one alone asks for an acknowledgement.
+def single_frame(event: EncodedEvent, last_sequence: int, reply: bytes) -> bytes:
+    """One publish that expects the stream to stand at `last_sequence` and asks for an acknowledgement."""
+    subject, headers, payload = event
+    expected = b"%bNats-Expected-Last-Sequence: %d\r\n" % (headers, last_sequence)
+    size = len(expected) + PLAIN_OVERHEAD_BYTES
+    return b"HPUB %b %b %d %d\r\nNATS/1.0\r\n%b\r\n%b\r\n" % (
+        subject, reply, size, size + len(payload), expected, payload,
+    )  # fmt: skip
 
-    One answer speaks for all: a message is stored only behind the one before it.
-    `last_sequence`: of the stream before the first event.
+
+def chained_frames(events: Sequence[EncodedEvent], last_sequence: int, last_id: bytes, reply: bytes) -> bytes:
+    """Single publishes, each expecting its predecessor by sequence and by id; the last one alone asks for an answer.
+
+    One answer speaks for all: a message is stored only right behind the one before it. The sequence alone would not
+    do: a foreign message in mid-chain has the next event refused, and the one after that stored, as the count fits
+    again. `last_sequence` and `last_id` are of the message before the first event.
     """
-    overhead = PLAIN_OVERHEAD_BYTES + len(EXPECTED) + 2
     final = len(events) - 1
     parts: list[bytes] = []
     for index, (subject, headers, payload) in enumerate(events):
-        expected = b"%d" % (last_sequence + index)
-        size = overhead + len(headers) + len(expected)
+        expected = b"Nats-Expected-Last-Sequence: %d\r\nNats-Expected-Last-Msg-Id: %b\r\n" % (
+            last_sequence + index, last_id,
+        )  # fmt: skip
+        last_id = event_id(headers)
+        size = PLAIN_OVERHEAD_BYTES + len(headers) + len(expected)
+        answer_to = reply + b" " if index == final else b""
         parts.append(
-            b"HPUB %b %b%d %d\r\nNATS/1.0\r\n%bNats-Expected-Last-Sequence: %b\r\n\r\n%b\r\n"
-            % (
-                subject,
-                reply + b" " if index == final else b"",
-                size,
-                size + len(payload),
-                headers,
-                expected,
-                payload,
-            )
+            b"HPUB %b %b%d %d\r\nNATS/1.0\r\n%b%b\r\n%b\r\n"
+            % (subject, answer_to, size, size + len(payload), headers, expected, payload)
         )
     return b"".join(parts)
+
+
+def event_id(headers: bytes) -> bytes:
+    """The value of `Nats-Msg-Id`. Raises ValueError where there is none."""
+    start = headers.index(_ID) + len(_ID)
+    return headers[start : headers.index(b"\r", start)]
 
 
 def batch_frames(
@@ -84,22 +99,16 @@ def batch_frames(
     """
     overhead = PLAIN_OVERHEAD_BYTES + len(EXPECTED) + 2
     parts: list[bytes] = []
-    for index, (subject, headers, payload) in enumerate(events):
-        expected = b"%d" % (last_sequence + index)
+    operation = 0 if start else 1
+    for number, (subject, headers, payload) in enumerate(events, batch_sequence):
+        expected = b"%d" % last_sequence
+        last_sequence += 1
         size = overhead + len(headers) + len(expected)
+        reply = b"%b%d.%d.$FI" % (reply_prefix, number, operation)
+        operation = 1
         parts.append(
-            b"HPUB %b %b%d.%d.$FI %d %d\r\nNATS/1.0\r\n%bNats-Expected-Last-Sequence: %b\r\n\r\n%b\r\n"
-            % (
-                subject,
-                reply_prefix,
-                batch_sequence + index,
-                0 if start and index == 0 else 1,
-                size,
-                size + len(payload),
-                headers,
-                expected,
-                payload,
-            )
+            b"HPUB %b %b %d %d\r\nNATS/1.0\r\n%bNats-Expected-Last-Sequence: %b\r\n\r\n%b\r\n"
+            % (subject, reply, size, size + len(payload), headers, expected, payload)
         )
     return b"".join(parts)
 

@@ -12,6 +12,7 @@ from pgstream_relay.runtime.nats_errors import (
     STORE_FAILED,
     STREAM_NOT_FOUND,
     UNKNOWN_BATCH,
+    WRONG_LAST_ID,
     WRONG_LAST_SEQUENCE,
     NatsConnectionLost,
     NatsError,
@@ -21,14 +22,13 @@ from pgstream_relay.runtime.nats_errors import (
 )
 
 _AGAIN: Final = "nothing to do: the relay asks the stream where it stands and goes on from there"
+_FENCED: Final = (
+    "nothing to do once: the relay asks the stream and goes on. If it happens again and again, something else "
+    "publishes to this stream or deletes from its end, but it must be pgstream's own"
+)
 _REASONS: Final = {
-    WRONG_LAST_SEQUENCE: (
-        "fenced",
-        (
-            "nothing to do once: the relay asks the stream and goes on. If it happens again and again, something else "
-            "publishes to this stream or deletes from its end, but it must be pgstream's own"
-        ),
-    ),
+    WRONG_LAST_SEQUENCE: ("fenced", _FENCED),
+    WRONG_LAST_ID: ("fenced", _FENCED),
     STORE_FAILED: (
         "full",
         (

@@ -8,7 +8,8 @@ from typing import Protocol
 from pgstream_relay.pipeline import EncodedEvent
 from pgstream_relay.runtime.nats_connection import NatsConnection
 from pgstream_relay.runtime.publisher.chained import ChainedWriter
-from pgstream_relay.runtime.publisher.stream_info import StreamInfo
+from pgstream_relay.runtime.publisher.fast_ingest import FastIngestWriter
+from pgstream_relay.runtime.publisher.stream_info import FAST_INGEST_VERSION, StreamInfo
 
 
 class StreamWriter(Protocol):
@@ -36,8 +37,14 @@ class StreamWriter(Protocol):
 async def open_writer(connection: NatsConnection, info: StreamInfo, last_sequence: int) -> StreamWriter:
     """A writer whose first event expects `last_sequence`, which was read together with the stream's mark.
 
-    Raises PublishInterrupted.
+    A stream on nats-server 2.14 or newer without `allow_batched` (pgstream does not keep it) gets one that sends one
+    event at a time. Raises PublishInterrupted.
     """
-    writer = ChainedWriter(connection, info.name, last_sequence)
+    modern = connection.server_version >= FAST_INGEST_VERSION
+    writer = (
+        FastIngestWriter(connection, info.name, last_sequence)
+        if modern and info.allow_batched
+        else ChainedWriter(connection, info.name, last_sequence, pipelined=not modern)
+    )
     await writer.open()
     return writer
