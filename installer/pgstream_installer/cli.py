@@ -21,7 +21,7 @@ COMMANDS = {
     "status": ("pgstream_installer.commands.status:status", "Show the state of databases, tables and snapshots."),
     "snapshot": ("pgstream_installer.commands.snapshot:snapshot", "Ask for snapshots of tables."),
     "tail": ("pgstream_installer.commands.tail:tail", "Show live events, in colour."),
-    "demo": ("pgstream_installer.demo:demo", "A shop with live traffic on throw-away servers."),
+    "demo": ("pgstream_installer.commands.demo:demo", "A shop with live traffic on throw-away servers."),
 }
 
 

@@ -110,19 +110,21 @@ def _clock(timestamp: str) -> str:
 
 def format_value(value: Any, characters_max: int = VALUE_CHARACTERS_MAX) -> str:
     """A JSON value, short enough to read."""
-    text = value if isinstance(value, Number) else json.dumps(_plain(value), ensure_ascii=False)
+    text = _json_text(value)
     text = printable(text)
     return text if len(text) <= characters_max else f"{text[: characters_max - 1]}…"
 
 
-def _plain(value: Any) -> Any:
+def _json_text(value: Any) -> str:
+    """JSON with numbers as they came, also inside of documents."""
     if isinstance(value, Number):
         return str(value)
     if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items()}
+        pairs = (f"{json.dumps(name, ensure_ascii=False)}: {_json_text(one)}" for name, one in value.items())
+        return f"{{{', '.join(pairs)}}}"
     if isinstance(value, list):
-        return [_plain(one) for one in value]
-    return value
+        return f"[{', '.join(_json_text(one) for one in value)}]"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def printable(text: str) -> str:

@@ -63,10 +63,11 @@ class EmbeddedNats:
 
     def start(self) -> None:
         """Starts the server and waits until it answers on its port."""
+        # A session of its own, as Postgres has: a Ctrl-C in the terminal is for the program that started it.
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 [str(self._binary), "-c", str(self.config_file)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
         while time.monotonic() < deadline and self._process.poll() is None:
