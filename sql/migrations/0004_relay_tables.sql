@@ -19,6 +19,7 @@ begin
     last_sequence bigint not null,
     lsn pg_lsn not null,
     ordinal bigint not null,
+    stream_created text not null,
     updated_at timestamptz not null default now(),
     primary key (slot_name, stream)
   );
@@ -52,19 +53,24 @@ begin
 end
 $migration$;
 
-comment on table pgstream.relay_state is 'Private to relay and installer. The control tables as of a position of the slot: a change that is read again after a restart is published under the settings of its time.';
+comment on table pgstream.relay_state is 'Private to relay and installer. The control tables as of a position of the '
+  'slot: a change that is read again after a restart is published under the settings of its time.';
 comment on column pgstream.relay_state.slot_name is 'The replication slot.';
-comment on column pgstream.relay_state.source is '<system identifier>/<database oid>: the state of another source is not believed.';
+comment on column pgstream.relay_state.source is '<system identifier>/<database oid>: the state of another source is '
+  'not believed.';
 comment on column pgstream.relay_state.lsn is 'The position.';
-comment on column pgstream.relay_state.control is 'Object of settings (a row), streams and tables (lists of rows), as to_jsonb gives them under TimeZone UTC.';
+comment on column pgstream.relay_state.control is 'Object of settings (a row), streams and tables (lists of rows), as '
+  'to_jsonb gives them under TimeZone UTC.';
 comment on column pgstream.relay_state.updated_at is 'When it was written.';
 
-comment on table pgstream.relay_positions is 'Private to the relay. What each JetStream stream held last: tells a stream that came back shorter.';
+comment on table pgstream.relay_positions is 'Private to the relay. What each JetStream stream held last: tells a '
+  'stream that came back shorter.';
 comment on column pgstream.relay_positions.slot_name is 'The replication slot.';
 comment on column pgstream.relay_positions.stream is 'The JetStream stream.';
 comment on column pgstream.relay_positions.last_sequence is 'Its last sequence.';
 comment on column pgstream.relay_positions.lsn is 'Commit LSN of that message.';
 comment on column pgstream.relay_positions.ordinal is 'Ordinal of that message within its transaction.';
+comment on column pgstream.relay_positions.stream_created is 'When NATS made the stream: one that was made anew is no stream that lost its tail.';
 comment on column pgstream.relay_positions.updated_at is 'When it was written.';
 
 comment on table pgstream.relays is 'The relays of this database, one row a process. pgstream.status is made of it.';
