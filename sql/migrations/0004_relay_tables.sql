@@ -19,7 +19,7 @@ begin
     last_sequence bigint not null,
     lsn pg_lsn not null,
     ordinal bigint not null,
-    stream_created text not null,
+    stream_created text,
     updated_at timestamptz not null default now(),
     primary key (slot_name, stream)
   );
