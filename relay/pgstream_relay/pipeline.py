@@ -103,6 +103,8 @@ class Pipeline:
         self.effect: Effect | None = None
         self.in_transaction = False
         self.streams_outdated = True
+        self.announce_gaps = False
+        """Whether streams take gap events; set by the shell where there is one to announce."""
         self.kept_settings: KeptSettings | None = None
         self.last_commit_us = 0
         self.keepalives: list[Keepalive] = []
@@ -121,6 +123,7 @@ class Pipeline:
         self._marks: Mapping[int, Mark] = {}
         self._relations: dict[int, Relation] = {}
         self._described: dict[int, tuple[RelationKeys, TypeCatalog]] = {}
+        self._described_at: dict[int, int] = {}
         self._plans: dict[int, RelationPlan | ControlDecoder | None] = {}
         self._published: dict[tuple[str, str], dict[str, int]] = {}
         self._begin = Begin(0, 0, 0)
@@ -154,7 +157,8 @@ class Pipeline:
                         return index
                     plan = plans[oid]
                     if isinstance(plan, RelationPlan):
-                        self._on_row(plan, kind, message)
+                        if not self._on_row(plan, kind, message):
+                            return index
                     else:
                         self._on_other_row(plan, message)
                 elif not self._on_message(message):
@@ -175,7 +179,7 @@ class Pipeline:
     def needed_streams(self) -> dict[str, StreamNeed]:
         """The streams that the settings ask for at this point of the WAL."""
         names = {oid: (relation.schema, relation.name) for oid, relation in self._relations.items()}
-        return needed_streams(self._control, names)
+        return needed_streams(self._control, names, announce_gaps=self.announce_gaps)
 
     def set_targets(self, targets: Mapping[str, int], marks: Mapping[int, Mark]) -> None:
         """The ledger's targets by stream, each with the position that its stream holds already."""
@@ -187,6 +191,7 @@ class Pipeline:
     def describe(self, relation: Relation, keys: RelationKeys, types: TypeCatalog) -> None:
         """What the catalog says of a relation: the answer to NeedRelation."""
         self._described[relation.oid] = (keys, types)
+        self._described_at[relation.oid] = self._begin.final_lsn
 
     def take_published(self) -> list[tuple[str, str, dict[str, int]]]:
         """(schema, table, events by operation) since the last call, for metrics."""
@@ -206,7 +211,7 @@ class Pipeline:
             self._hand_over()
             self._ledger.commit(keepalive.wal_end)
 
-    def _on_row(self, plan: RelationPlan, kind: int, message: bytes) -> None:
+    def _on_row(self, plan: RelationPlan, kind: int, message: bytes) -> bool:
         ordinal = self._count()
         if kind == _INSERT:
             operation, encode = "insert", plan.encode_insert
@@ -216,21 +221,28 @@ class Pipeline:
             operation, encode = "delete", plan.encode_delete
         subject = plan.subjects.get(operation)
         if subject is None or (self._skipping and self._is_stored(plan.target, ordinal)):
-            return
+            return True
         event_id = self._stem + ID_TAILS[ordinal << 1 & ID_TAIL_MASK]
         try:
             payload, row_headers = encode(message, event_id, self._timestamp)
         except (UnrepresentableValue, MalformedMessage) as error:
+            if self._described_at.get(plan.relation.oid) != self._begin.final_lsn:
+                # A type may have changed below the relation, which no Relation message tells: ask once a transaction.
+                self._ordinal -= 1
+                del self._plans[plan.relation.oid]
+                self.effect = NeedRelation(plan.relation)
+                return False
             self._emit_unknown(plan, ordinal, event_id, f"{operation}: {error}")
-            return
+            return True
         headers = b"Nats-Msg-Id: %b\r\n%bPgstream-Seq: %d\r\n%b" % (event_id, self._headers, ordinal, row_headers)
         if len(headers) + len(payload) > self._event_bytes_max or len(headers) > HEADERS_BYTES_MAX:
             self._emit_oversize(plan, operation, ordinal, event_id, headers, payload)
-            return
+            return True
         plan.published[operation] = plan.published.get(operation, 0) + 1
         if plan.target != self._segment_target:
             self._open_segment(plan.target)
         self._events.append((subject, headers, payload))
+        return True
 
     def _on_other_row(self, plan: ControlDecoder | None, message: bytes) -> None:
         """A row of a control table, or of a relation that is not streamed."""

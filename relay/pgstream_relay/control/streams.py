@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from pgstream_relay.control.state import ControlRow, ControlState
 from pgstream_relay.control.tables import TableSettings, database_alias, default_stream, table_settings
-from pgstream_relay.event.subject import OPERATIONS, format_pattern, format_subject, is_covered
+from pgstream_relay.event.gaps import GAPS_SCHEMA, GAPS_TABLE
+from pgstream_relay.event.subject import OPERATIONS, escape_token, format_pattern, format_subject, is_covered
 
 MESSAGES_SCHEMA = "pgstream"
 MESSAGES_TABLE = "messages"
@@ -37,10 +38,13 @@ class StreamNeed:
     kept: KeptStream | None
 
 
-def needed_streams(state: ControlState, names: Mapping[int, tuple[str, str]]) -> dict[str, StreamNeed]:
+def needed_streams(
+    state: ControlState, names: Mapping[int, tuple[str, str]], *, announce_gaps: bool = False
+) -> dict[str, StreamNeed]:
     """The streams by name. `names` are the relations' current (schema, name) by oid, where they are known.
 
     A renamed table goes on under its new name before anybody touches its row, so both names are covered.
+    `announce_gaps`: each kept stream takes the subject of gap events too.
     """
     alias = database_alias(state.settings)
     subjects: dict[str, set[str]] = {}
@@ -54,10 +58,35 @@ def needed_streams(state: ControlState, names: Mapping[int, tuple[str, str]]) ->
             wanted |= table_patterns(settings, alias, schema, table)
     if state.settings["message_prefixes"]:
         subjects.setdefault(default_stream(state.settings), set()).add(messages_subject(state.settings))
+    if announce_gaps:
+        for name, wanted in subjects.items():
+            if name in state.streams:
+                wanted.add(_own_gap_subject(state.settings, name))
     return {
         name: StreamNeed(name, minimal_cover(wanted), _kept_stream(state.streams.get(name)))
         for name, wanted in subjects.items()
     }
+
+
+def gap_subject(settings: ControlRow, need: StreamNeed) -> str:
+    """Where a stream gets its gap events: each stream on a subject of its own, as no two may share one.
+
+    A stream that pgstream does not keep gets them on the `unknown` subject of one of its tables.
+    """
+    if need.kept is None:
+        return need.subjects[0].replace("*", "unknown")
+    return _own_gap_subject(settings, need.name)
+
+
+def _own_gap_subject(settings: ControlRow, stream: str) -> str:
+    subject = format_subject(
+        settings["subject"],
+        database=database_alias(settings),
+        schema=GAPS_SCHEMA,
+        table=GAPS_TABLE,
+        operation="unknown",
+    )
+    return subject if stream == default_stream(settings) else f"{subject}.{escape_token(stream)}"
 
 
 def table_patterns(settings: TableSettings, alias: str, schema: str, table: str) -> set[str]:
