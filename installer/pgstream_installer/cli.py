@@ -66,7 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; messages go to standard error."""
     try:
-        code = group.main(args=None if arguments is None else list(arguments), standalone_mode=False)
+        code = group.main(
+            args=None if arguments is None else list(arguments), prog_name="pgstream", standalone_mode=False
+        )
     except click.ClickException as error:
         error.show()
         return EXIT_USAGE

@@ -1,11 +1,11 @@
-"""PURE: findings and states as people read them."""
+"""Findings and states as people read them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -16,6 +16,7 @@ from pgstream_installer.status import DatabaseStatus
 
 SEVERITY_STYLES = {"error": "bold red", "warning": "bold yellow", "info": "bold blue"}
 STATE_STYLES = {"streaming": "bold green", "stalled": "bold yellow", "lost": "bold red", "offline": "bold red"}
+PIPE_WIDTH = 200
 BYTE_UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -37,7 +38,14 @@ def _totals(findings: Sequence[Finding]) -> str:
     counts = [sum(finding.severity == severity for finding in findings) for severity in SEVERITIES]
     if not any(counts):
         return "nothing found: all is well"
-    return ", ".join(f"{count} {name}" for count, name in zip(counts, ("errors", "warnings", "notes"), strict=True))
+    words = ("error", "warning", "note")
+    return ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in zip(counts, words, strict=True))
+
+
+def console() -> Console:
+    """Where output goes; wide where no terminal sets a width."""
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(highlight=False, width=max(found.width, PIPE_WIDTH))
 
 
 def render_statuses(statuses: Sequence[DatabaseStatus]) -> RenderableType:
@@ -57,7 +65,7 @@ def _render_status(one: DatabaseStatus) -> list[RenderableType]:
     if row.get("hint"):
         parts.append(Text(f"  → {printable(str(row['hint']))}", style="dim"))
     if one.tables:
-        parts.append(_tables(one.tables))
+        parts += _tables(one.tables)
     if one.snapshots:
         parts.append(_snapshots(one.snapshots))
     return parts
@@ -75,20 +83,35 @@ def _facts(row: dict[str, Any]) -> Text:
     return Text("  " + "   ".join(f"{name}: {printable(value)}" for name, value in facts))
 
 
-def _tables(rows: Sequence[dict[str, Any]]) -> Table:
-    table = Table("table", "mode", "stream", "subject", "key", "identity", "problem", box=None, pad_edge=True)
+def _tables(rows: Sequence[dict[str, Any]]) -> list[RenderableType]:
+    """One line a table; beneath, what is wrong with which."""
+    table = Table("table", "mode", "stream", "subject", "key", "identity", box=None, pad_edge=True)
+    for column in table.columns:
+        column.overflow = "fold"
     for row in rows:
-        problem = " → ".join(str(row[name]) for name in ("problem", "hint") if row.get(name))
         table.add_row(
-            f"{row.get('table_schema')}.{row.get('table_name')}",
-            str(row.get("mode") or ""),
+            printable(_name(row)),
+            str(row.get("mode") or "") if row.get("enabled", True) else "disabled",
             str(row.get("stream") or ""),
             _subject(row),
-            ", ".join(row.get("key_columns") or []),
+            printable(", ".join(row.get("key_columns") or [])),
             str(row.get("replica_identity") or ""),
-            Text(printable(problem), style="red"),
         )
-    return table
+    problems = [
+        Text(f"  {printable(_name(row))}: {_trouble(row, 'problem')}", style="red")
+        for row in rows
+        if row.get("problem")
+    ]
+    return [table, *problems]
+
+
+def _name(row: dict[str, Any]) -> str:
+    return f"{row.get('table_schema')}.{row.get('table_name')}"
+
+
+def _trouble(row: dict[str, Any], what: str) -> str:
+    """What is wrong, and what to do about it; empty where nothing is."""
+    return printable(" → ".join(str(row[name]) for name in (what, "hint") if row.get(what) and row.get(name)))
 
 
 def _subject(row: dict[str, Any]) -> str:
@@ -105,14 +128,14 @@ def _snapshots(rows: Sequence[dict[str, Any]]) -> Table:
     for row in rows:
         percent = float(row.get("percent") or 0)
         table.add_row(
-            f"{row.get('table_schema')}.{row.get('table_name')}",
+            printable(_name(row)),
             str(row.get("method") or ""),
             str(row.get("state") or ""),
             ProgressBar(total=100, completed=percent, width=30),
             f"{percent:.0f} %",
             str(row.get("rows_done") or 0),
             str(row.get("remaining") or ""),
-            Text(printable(" → ".join(str(row[name]) for name in ("error", "hint") if row.get(name))), style="red"),
+            Text(_trouble(row, "error"), style="red"),
         )
     return table
 

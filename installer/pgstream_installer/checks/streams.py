@@ -57,7 +57,7 @@ def judge_stream(
         findings.append(Finding(identity, severity, what, hint, place))
 
     owner = (config.get("metadata") or {}).get(SOURCE_KEY)
-    if owner is not None and not owner.startswith(facts.source):
+    if owner is not None and owner != facts.source:
         hint = "give this database an alias and a stream of its own, or take it over: pgstream install --adopt-stream"
         add("stream-foreign", "error", f"it belongs to another database ({owner})", hint)
     if owner is None and plan.kept:

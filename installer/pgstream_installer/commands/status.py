@@ -52,14 +52,12 @@ def _read(database: Database, seen: list[DatabaseStatus]) -> int:
 def _print(seen: list[DatabaseStatus], *, as_json: bool) -> None:
     import json
 
-    from rich.console import Console
-
-    from pgstream_installer.report import render_statuses
+    from pgstream_installer.report import console, render_statuses
 
     if as_json:
         click.echo(json.dumps({"databases": [one.as_json() for one in seen]}, ensure_ascii=False))
     elif seen:
-        Console(highlight=False).print(render_statuses(seen))
+        console().print(render_statuses(seen))
 
 
 def _watch(databases: tuple[Database, ...], *, as_json: bool) -> int:
@@ -67,15 +65,15 @@ def _watch(databases: tuple[Database, ...], *, as_json: bool) -> int:
     import contextlib
     import time
 
-    from rich.console import Console, Group
+    from rich.console import Group
     from rich.live import Live
     from rich.text import Text
 
     from pgstream_installer.errors import InstallerError
-    from pgstream_installer.report import render_statuses
+    from pgstream_installer.report import console, render_statuses
 
     with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as stack:
-        live = None if as_json else stack.enter_context(Live(console=Console(highlight=False), auto_refresh=False))
+        live = None if as_json else stack.enter_context(Live(console=console(), auto_refresh=False))
         while True:
             seen: list[DatabaseStatus] = []
             troubles: list[Text] = []

@@ -69,7 +69,7 @@ def test_people_get_the_worst_first_with_how_to_mend_it(
     assert ran.out.startswith("error")
     assert "publication-missing" in ran.out.splitlines()[0]
     assert ran.out.splitlines()[1].lstrip().startswith("→")
-    assert ran.out.splitlines()[-1].startswith("1 error")
+    assert ran.out.splitlines()[-1].startswith("1 error,")
 
 
 @pytest.mark.parametrize(
