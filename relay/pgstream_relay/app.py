@@ -103,17 +103,14 @@ def _run(flags: Flags, make_worker: WorkerFactory | None) -> int:
 
 
 def _import_lean() -> None:
-    """Keeps libraries from taking along what the relay does not use and what doubles its start-up time.
+    """Keeps structlog from taking rich along, for tracebacks with local variables, which hold row values.
 
-    structlog takes rich, for tracebacks with local variables (which hold row values); nats-py takes aiohttp, for
-    websockets. Both do without where the other is not installed.
+    The relay does not use it, and it would cost a good part of the start-up time.
     """
-    for library, passenger in (("structlog", "rich"), ("nats", "aiohttp")):
-        if passenger in sys.modules:
-            continue
-        sys.modules[passenger] = None  # type: ignore[assignment]  # what `import` takes for "not installed"
-        import_module(library)
-        del sys.modules[passenger]
+    if "rich" not in sys.modules:
+        sys.modules["rich"] = None  # type: ignore[assignment]  # what `import` takes for "not installed"
+        import_module("structlog")
+        del sys.modules["rich"]
 
 
 def _database_worker() -> WorkerFactory:

@@ -6,11 +6,13 @@ The part is the database's name in the DSN, so that a test chooses it by configu
 from __future__ import annotations
 
 import asyncio
+import time
 
 import structlog
 
 from pgstream_relay.app import main
 from pgstream_relay.errors import RelayError
+from pgstream_relay.runtime import health as health_module
 from pgstream_relay.runtime.health import DatabaseHealth
 from pgstream_relay.runtime.keeper import Worker
 from pgstream_relay.runtime.metrics import DatabaseMetrics
@@ -41,6 +43,9 @@ class ActingWorker:
             self._metrics.count_events(("public", "orders", "insert"), 2, 300)
             self._health.beat()
             self._health.set_state("streaming")
+        if part == "blocks_the_event_loop":
+            health_module.LOOP_HANG_SECONDS = 1.0
+            time.sleep(3600)  # noqa: ASYNC251 - it is what the part is about
         await stop.wait()
         if part == "never_drains":
             await asyncio.Event().wait()

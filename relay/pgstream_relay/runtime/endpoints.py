@@ -35,20 +35,19 @@ def make_endpoints(
 
 
 def _livez(health: Health) -> Response:
-    """That there is an answer says that the event loop runs; a worker may hang all the same."""
+    """Asked in a thread beside the event loop: it is answered also where that one hangs."""
     hanging = health.hanging()
     return _json(503 if hanging else 200, {"live": not hanging, "hanging": hanging})
 
 
 def _readyz(health: Health) -> Response:
     ready = health.is_ready()
-    labels = health.labels()
-    databases = health.databases
+    databases = health.labelled()
     body = {
         "ready": ready,
         "stopping": health.stopping,
-        "databases": {labels[key]: one.state for key, one in databases.items()},
-        "errors": {labels[key]: one.error for key, one in databases.items() if one.error is not None},
+        "databases": {label: one.state for label, one in databases},
+        "errors": {label: one.error for label, one in databases if one.error is not None},
     }
     return _json(200 if ready else 503, body)
 

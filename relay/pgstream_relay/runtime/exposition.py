@@ -1,7 +1,7 @@
 """The metrics in Prometheus' text format: health and counters of every database, read at the moment of the scrape.
 
 This module alone needs prometheus_client, which takes a tenth of a second to import: the HTTP server imports it at the
-first scrape.
+first scrape, in its thread: dictionaries are copied before they are walked through.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class RelayCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Called by the registry, once a scrape."""
-        labels = self._health.labels()
-        databases = [(labels[key], database) for key, database in self._health.databases.items()]
-        metrics = [(labels[key], self._metrics[key]) for key in self._health.databases if key in self._metrics]
+        databases = self._health.labelled()
+        counters = dict(self._metrics)
+        metrics = [(label, counters[one.key]) for label, one in databases if one.key in counters]
         yield _build_info(databases, self._health.version)
         yield _states(databases)
         yield from _gauges(databases)
@@ -83,11 +83,11 @@ def _events(metrics: LabelledMetrics, *, table_metrics: bool) -> Metric:
     family = CounterMetricFamily("pgstream_events", "Events acknowledged by NATS", labels=names)
     for label, counters in metrics:
         if table_metrics:
-            for key, count in counters.events.items():
+            for key, count in counters.events.copy().items():
                 family.add_metric([label, *key], count)
             continue
         sums: defaultdict[str, int] = defaultdict(int)
-        for (_, _, operation), count in counters.events.items():
+        for (_, _, operation), count in counters.events.copy().items():
             sums[operation] += count
         for operation, count in sums.items():
             family.add_metric([label, operation], count)
@@ -121,7 +121,7 @@ def _publish_errors(metrics: LabelledMetrics) -> Metric:
         "pgstream_publish_errors", "Times that NATS refused or lost a publish", labels=["database", "reason"]
     )
     for label, counters in metrics:
-        for reason, count in counters.publish_errors.items():
+        for reason, count in counters.publish_errors.copy().items():
             family.add_metric([label, reason], count)
     return family
 
@@ -131,9 +131,9 @@ def _snapshot_rows(metrics: LabelledMetrics, *, table_metrics: bool) -> Metric:
     family = CounterMetricFamily("pgstream_snapshot_rows", "Rows that snapshots published", labels=names)
     for label, counters in metrics:
         if not table_metrics:
-            family.add_metric([label], sum(counters.snapshot_rows.values()))
+            family.add_metric([label], sum(counters.snapshot_rows.copy().values()))
             continue
-        for table, count in counters.snapshot_rows.items():
+        for table, count in counters.snapshot_rows.copy().items():
             family.add_metric([label, *table], count)
     return family
 
@@ -143,7 +143,7 @@ def _reconnects(metrics: LabelledMetrics) -> Metric:
         "pgstream_reconnects", "Connections made again after they were lost", labels=["database", "component"]
     )
     for label, counters in metrics:
-        for component, count in counters.reconnects.items():
+        for component, count in counters.reconnects.copy().items():
             family.add_metric([label, component], count)
     return family
 

@@ -1,13 +1,13 @@
 """What the relay knows about itself: one DatabaseHealth a database, and the registry that the probes read.
 
-Workers write plain attributes, the HTTP server and the metrics read them: all on one event loop, so without locks.
+Workers write plain attributes on the event loop, the HTTP server's threads read them: one at a time and without locks.
+Dictionaries are copied before they are walked through, since the event loop may change them meanwhile.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -19,6 +19,10 @@ READY_STATES: frozenset[State] = frozenset({"streaming", "standby"})
 
 # A worker that streams beats every second or so; this long without a beat is a hang and not a slow disk.
 HANG_SECONDS = 60.0
+LOOP_BEAT_SECONDS = 1.0
+# Nothing that runs on the event loop keeps it for anywhere near as long, unless it hangs.
+LOOP_HANG_SECONDS = 15.0
+EVENT_LOOP = "the event loop"
 
 log = structlog.get_logger()
 
@@ -113,30 +117,34 @@ class Health:
         self.version = version
         self.started_at = time.time()
         self.stopping = False
+        self.loop_beat_at = time.monotonic()
         self.databases: dict[str, DatabaseHealth] = {}
         self.clusters: dict[str, ClusterHealth] = {}
 
-    def labels(self) -> Mapping[str, str]:
-        """Key to the name shown to people, unique: two databases of one name get their host beside it."""
-        names = Counter(database.name for database in self.databases.values())
-        return {
-            key: database.name if names[database.name] == 1 else f"{database.name} ({key})"
-            for key, database in self.databases.items()
-        }
+    def labelled(self) -> list[tuple[str, DatabaseHealth]]:
+        """Each database with the name shown to people, unique: two of one name get their host beside it."""
+        named = [(database.name, database) for database in self.databases.copy().values()]
+        times = Counter(name for name, _ in named)
+        return [(name if times[name] == 1 else f"{name} ({database.key})", database) for name, database in named]
+
+    def beat_loop(self) -> None:
+        """Says that the event loop runs; to be called from it, every LOOP_BEAT_SECONDS or so."""
+        self.loop_beat_at = time.monotonic()
 
     def is_ready(self) -> bool:
         """Every database streams or stands by, every cluster was looked through once, and no stop is under way."""
         return (
             not self.stopping
-            and all(database.state in READY_STATES for database in self.databases.values())
+            and all(database.state in READY_STATES for database in self.databases.copy().values())
             and all(cluster.found is not None for cluster in self.clusters.values())
         )
 
     def hanging(self) -> list[str]:
-        """Labels of the databases whose worker no longer moves."""
+        """What no longer moves: the event loop, else the workers of the databases of these labels."""
         now = time.monotonic()
-        labels = self.labels()
-        return [labels[key] for key, database in self.databases.items() if database.is_hanging(now)]
+        if now - self.loop_beat_at > LOOP_HANG_SECONDS:
+            return [EVENT_LOOP]
+        return [label for label, database in self.labelled() if database.is_hanging(now)]
 
     def exit_code(self) -> int | None:
         """77 or 78 once every database waits for a person (the highest of theirs), else None."""

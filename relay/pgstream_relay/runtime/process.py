@@ -17,8 +17,8 @@ import structlog
 
 from pgstream_relay.errors import ConfigurationError
 from pgstream_relay.runtime.endpoints import make_endpoints
-from pgstream_relay.runtime.health import Health
-from pgstream_relay.runtime.http import HttpServer, bind_listener
+from pgstream_relay.runtime.health import LOOP_BEAT_SECONDS, Health
+from pgstream_relay.runtime.http import HttpServer
 from pgstream_relay.runtime.keeper import WorkerFactory
 from pgstream_relay.runtime.logs import configure_logging
 from pgstream_relay.runtime.metrics import DatabaseMetrics
@@ -43,19 +43,19 @@ async def run_relay(
 
     `load` reads the configuration again, on SIGHUP. Raises ConfigurationError where the HTTP address can't be had.
     """
-    listener = _bind(settings.http)
+    server = _bind(settings.http)
     health = Health(make_relay_id(), version)
     metrics: dict[str, DatabaseMetrics] = {}
     supervisor = Supervisor(settings, health, metrics, make_worker)
     stop, hurry = asyncio.Event(), asyncio.Event()
     _handle_signals(stop, hurry, lambda: _reload(settings, load, supervisor))
     log.info("relay starts", relay=health.relay_id, version=version, databases=len(settings.databases))
-    async with contextlib.AsyncExitStack() as stack:
-        if listener is not None:
-            server = HttpServer(make_endpoints(health, metrics, table_metrics=settings.http.table_metrics))
-            await server.start(listener)
-            stack.push_async_callback(server.close)
-            log.info("http listens", url=_url(listener))
+    with contextlib.ExitStack() as stack:
+        stack.callback(asyncio.create_task(_beat(health)).cancel)
+        if server is not None:
+            server.start(make_endpoints(health, metrics, table_metrics=settings.http.table_metrics))
+            stack.callback(server.close)
+            log.info("http listens", url=_url(*server.address))
         code = await supervisor.run(stop, hurry)
     log.info("relay ended", exit_code=code)
     return code
@@ -89,11 +89,11 @@ def _end_soon(code: int) -> None:
     timer.start()
 
 
-def _bind(settings: HttpSettings) -> socket.socket | None:
+def _bind(settings: HttpSettings) -> HttpServer | None:
     if not settings.enabled:
         return None
     try:
-        return bind_listener(settings)
+        return HttpServer(settings)
     except ConfigurationError as error:
         # Nobody asked for the default address: a second relay on the same machine must not be kept from its work.
         if settings.explicit:
@@ -102,8 +102,13 @@ def _bind(settings: HttpSettings) -> socket.socket | None:
         return None
 
 
-def _url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
+async def _beat(health: Health) -> None:
+    while True:
+        health.beat_loop()
+        await asyncio.sleep(LOOP_BEAT_SECONDS)
+
+
+def _url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 

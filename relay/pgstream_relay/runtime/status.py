@@ -12,7 +12,6 @@ from pgstream_relay.runtime.health import DatabaseHealth, Health
 
 def describe_health(health: Health) -> dict[str, Any]:
     """Ready for JSON. Times are ISO 8601 in UTC, LSNs are text, sizes are bytes; null is: not known."""
-    labels = health.labels()
     return {
         "relay": health.relay_id,
         "version": health.version,
@@ -20,7 +19,7 @@ def describe_health(health: Health) -> dict[str, Any]:
         "stopping": health.stopping,
         "started_at": _format_time(health.started_at),
         "uptime_seconds": round(time.time() - health.started_at, 1),
-        "databases": [_describe_database(labels[key], database) for key, database in health.databases.items()],
+        "databases": [_describe_database(label, database) for label, database in health.labelled()],
         "clusters": [
             {"server": cluster.key, "databases_found": cluster.found, "error": cluster.error}
             for cluster in health.clusters.values()

@@ -137,6 +137,15 @@ def test_http() -> None:
         assert get(f"{url}/nothing")[0] == 404
 
 
+def test_livez_answers_503_where_the_event_loop_hangs() -> None:
+    with acted("blocks_the_event_loop") as relay:
+        url = relay.url()
+        answer = get(f"{url}/livez")
+        while answer[0] == 200:
+            answer = get(f"{url}/livez")
+        assert answer == (503, '{"live":false,"hanging":["the event loop"]}')
+
+
 def test_healthcheck() -> None:
     address = f"127.0.0.1:{free_port()}"
     assert command("healthcheck", "--http", address).returncode == 1

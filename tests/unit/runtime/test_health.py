@@ -7,7 +7,15 @@ import time
 import pytest
 from structlog.testing import capture_logs
 
-from pgstream_relay.runtime.health import HANG_SECONDS, ClusterHealth, DatabaseHealth, Health, State
+from pgstream_relay.runtime.health import (
+    EVENT_LOOP,
+    HANG_SECONDS,
+    LOOP_HANG_SECONDS,
+    ClusterHealth,
+    DatabaseHealth,
+    Health,
+    State,
+)
 from pgstream_relay.runtime.status import describe_health
 
 
@@ -79,6 +87,10 @@ def test_a_streaming_worker_that_stopped_beating_hangs() -> None:
     assert health.hanging() == []
     beating.beat_at = time.monotonic() - HANG_SECONDS - 1
     assert health.hanging() == ["beating"]
+    health.loop_beat_at = time.monotonic() - LOOP_HANG_SECONDS - 1
+    assert health.hanging() == [EVENT_LOOP]
+    health.beat_loop()
+    assert health.hanging() == ["beating"]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +105,7 @@ def test_exit_code(codes: list[int | None], code: int | None) -> None:
 
 def test_databases_of_one_name_are_told_apart() -> None:
     health = health_of(*(DatabaseHealth(key, key[-1]) for key in ("h1:1/a", "h2:1/a", "h1:1/b")))
-    assert list(health.labels().values()) == ["a (h1:1/a)", "a (h2:1/a)", "b"]
+    assert [label for label, _ in health.labelled()] == ["a (h1:1/a)", "a (h2:1/a)", "b"]
 
 
 def test_status_formats_positions_and_times() -> None:
