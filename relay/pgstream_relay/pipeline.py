@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from pgstream_relay.change.plan import RelationPlan
 from pgstream_relay.change.relation import RelationKeys
 from pgstream_relay.control.decoding import ControlDecoder
-from pgstream_relay.control.state import CONTROL_SCHEMA, CONTROL_TABLES, ControlState
+from pgstream_relay.control.state import CONTROL_SCHEMA, CONTROL_TABLES, ControlRow, ControlState
 from pgstream_relay.control.streams import (
     MESSAGES_SCHEMA,
     MESSAGES_TABLE,
@@ -135,6 +135,11 @@ class Pipeline:
         self._settings_changed = False
 
     # What the shell calls.
+
+    @property
+    def settings(self) -> ControlRow:
+        """The row of `pgstream.settings` at this point of the WAL."""
+        return self._control.settings
 
     def feed(self, payloads: Sequence[bytes], start: int) -> int:
         """Works through `payloads[start:]`; returns the index of the first that it has not used up.

@@ -11,7 +11,7 @@ _INT64 = struct.Struct("!q")
 _UINT64 = struct.Struct("!Q")
 
 
-class MalformedMessage(ValueError):  # noqa: N818 - the field's own word; it is never anything but an error
+class MalformedMessage(ValueError):
     """The bytes are not a message of the protocol that was asked for.
 
     The text names the part that is wrong and its offset, never the bytes themselves: they may hold row values.

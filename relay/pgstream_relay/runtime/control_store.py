@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from psycopg.rows import dict_row
 from pgstream_relay.change.relation import RelationKeys
 from pgstream_relay.dsn import parse_target
 from pgstream_relay.errors import EXIT_CONFIGURATION, RelayError
+from pgstream_relay.event.gaps import Gap
 from pgstream_relay.event.values import TypeCatalog
 from pgstream_relay.pgoutput.lsn import format_lsn, parse_lsn
 from pgstream_relay.pgoutput.messages import Relation
@@ -58,6 +60,15 @@ class SlotState:
     retained_bytes: int | None
     safe_bytes: int | None
     server_lsn: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPosition:
+    """A stream's last sequence, and the LSN up to which everything was stored in it."""
+
+    stream_created: str | None
+    last_sequence: int
+    lsn: int
 
 
 class ControlStore:
@@ -153,6 +164,64 @@ class ControlStore:
         row = await self._one("select pg_current_wal_insert_lsn()::text as lsn")
         return parse_lsn(row["lsn"])
 
+    async def read_gaps(self) -> list[Gap]:
+        """Those that no stream has been told of yet, and that are complete."""
+        rows = await self._rows(
+            """
+            select id, from_lsn::text, to_lsn::text, reason,
+                   (extract(epoch from from_time) * 1000000)::bigint as from_time_us,
+                   (extract(epoch from coalesce(to_time, created_at)) * 1000000)::bigint as to_time_us
+              from pgstream.gaps where published_at is null and to_lsn is not null order by id
+            """
+        )
+        return [_parse_gap(row) for row in rows]
+
+    async def record_gap(self, from_lsn: int | None, to_lsn: int, reason: str) -> Gap:
+        """A gap that the relay found itself."""
+        row = await self._one(
+            """
+            insert into pgstream.gaps (from_lsn, to_lsn, to_time, reason) values (%s, %s, now(), %s)
+            returning id, from_lsn::text, to_lsn::text, reason, null::bigint as from_time_us,
+                      (extract(epoch from to_time) * 1000000)::bigint as to_time_us
+            """,
+            [format_lsn(from_lsn) if from_lsn is not None else None, format_lsn(to_lsn), reason],
+        )
+        return _parse_gap(row)
+
+    async def has_gaps(self) -> bool:
+        """Whether there ever was one: streams keep the subject of gap events then."""
+        row = await self._one("select exists (select from pgstream.gaps) as any")
+        return bool(row["any"])
+
+    async def mark_gap_published(self, gap: Gap) -> None:
+        await self._execute("update pgstream.gaps set published_at = now() where id = %s", [gap.id])
+
+    async def read_positions(self, slot_name: str) -> dict[str, KeptPosition]:
+        """What each stream held when a relay last looked."""
+        rows = await self._rows(
+            "select stream, stream_created, last_sequence, lsn::text from pgstream.relay_positions"
+            " where slot_name = %s",
+            [slot_name],
+        )
+        return {
+            row["stream"]: KeptPosition(row["stream_created"], row["last_sequence"], parse_lsn(row["lsn"]))
+            for row in rows
+        }
+
+    async def write_positions(self, slot_name: str, positions: Mapping[str, KeptPosition]) -> None:
+        """Replaces what `read_positions` reads, for these streams."""
+        for stream, kept in positions.items():
+            await self._execute(
+                """
+                insert into pgstream.relay_positions (slot_name, stream, stream_created, last_sequence, lsn, ordinal)
+                values (%s, %s, %s, %s, %s, 0)
+                on conflict (slot_name, stream) do update
+                   set stream_created = excluded.stream_created, last_sequence = excluded.last_sequence,
+                       lsn = excluded.lsn, ordinal = excluded.ordinal, updated_at = now()
+                """,
+                [slot_name, stream, kept.stream_created, kept.last_sequence, format_lsn(kept.lsn)],
+            )
+
     async def describe(self, relation: Relation, type_oids: list[int]) -> tuple[RelationKeys, TypeCatalog]:
         """What the plan of a relation needs from the catalog."""
         try:
@@ -223,3 +292,14 @@ class ControlStore:
             await self._connection.execute(query, parameters)
         except psycopg.Error as error:
             raise explain_query_failure(error) from None
+
+
+def _parse_gap(row: dict[str, Any]) -> Gap:
+    return Gap(
+        id=row["id"],
+        from_lsn=parse_lsn(row["from_lsn"]) if row["from_lsn"] else None,
+        to_lsn=parse_lsn(row["to_lsn"]),
+        from_time_us=row["from_time_us"],
+        to_time_us=row["to_time_us"],
+        reason=row["reason"],
+    )

@@ -16,7 +16,8 @@ from pgstream_relay.control.state import ControlState
 from pgstream_relay.pgoutput.shutdown import ShutdownDetector
 from pgstream_relay.pipeline import NeedRelation, NeedStreams, Pipeline, StoreObject
 from pgstream_relay.progress import Ledger
-from pgstream_relay.runtime.control_store import ControlStore, KeptState
+from pgstream_relay.runtime.control_store import ControlStore, KeptPosition, KeptState
+from pgstream_relay.runtime.gaps import GapAnnouncer, lost_tails
 from pgstream_relay.runtime.health import DatabaseHealth
 from pgstream_relay.runtime.metrics import DatabaseMetrics
 from pgstream_relay.runtime.nats_connection import NatsConnection
@@ -34,6 +35,7 @@ REPLY_INTERVAL_SECONDS: Final = 5.0
 SILENCE_SECONDS: Final = 15.0
 MID_TRANSACTION_PATIENCE_SECONDS: Final = 0.005
 """How long the rest of a transaction is waited for before what came so far is settled."""
+POSITIONS_INTERVAL_SECONDS: Final = 5.0
 SHUTDOWN_GRACE_SECONDS: Final = 10.0
 
 
@@ -54,6 +56,7 @@ class StreamingSession:
         self._replication = replication
         self._store = store
         self._kept = kept
+        self._source = source
         self._health = health
         self._metrics = metrics
         self._ledger = Ledger(start_lsn)
@@ -67,14 +70,30 @@ class StreamingSession:
         self._heard_at = time.monotonic()
         self._listening = False
         self._stopping = False
-
-    @property
-    def ledger(self) -> Ledger:
-        return self._ledger
+        self._kept_sequences: dict[str, int] = {}
 
     async def open(self) -> None:
-        """Asks the streams where they stand; `run` comes next, and `close` in any case."""
+        """Asks the streams where they stand and tells them of gaps; `run` comes next, and `close` in any case."""
+        store, pipeline = self._store, self._pipeline
+        pipeline.announce_gaps = await store.has_gaps()
         await self._align_streams()
+        start_lsn = self._reported_lsn
+        lost = lost_tails(self._outlets.standings, await store.read_positions(self._kept.slot_name), start_lsn)
+        recorded = {
+            stream: await store.record_gap(
+                held_lsn, start_lsn, f"JetStream stream {stream} came back without its last messages"
+            )
+            for stream, held_lsn in lost.items()
+        }
+        if recorded:
+            pipeline.announce_gaps = True
+            await self._align_streams()
+        announcer = GapAnnouncer(store, self._outlets, self._ledger, pipeline.settings, self._source)
+        needs = pipeline.needed_streams()
+        for stream, gap in recorded.items():
+            await announcer.announce(gap, {stream: needs[stream]})
+        for gap in await store.read_gaps():
+            await announcer.announce(gap, needs)
 
     async def close(self) -> None:
         await self._outlets.close()
@@ -216,7 +235,7 @@ class StreamingSession:
 
     async def _keep_in_touch(self) -> None:
         """Statuses go on from here while the pump waits for NATS; a server that no longer answers is given up."""
-        asked_at = 0.0
+        asked_at = positions_at = 0.0
         while True:
             await asyncio.sleep(STATUS_INTERVAL_SECONDS)
             now = time.monotonic()
@@ -231,6 +250,21 @@ class StreamingSession:
                     hint="nothing to do: the relay connects again",
                 )
             self._measure()
+            if now - positions_at >= POSITIONS_INTERVAL_SECONDS:
+                await self._keep_positions()
+                positions_at = now
+
+    async def _keep_positions(self) -> None:
+        """What the streams hold, so that one that comes back shorter is noticed."""
+        stored_lsn = self._ledger.stored_lsn
+        positions = {
+            stream: KeptPosition(created, last_sequence, stored_lsn)
+            for stream, (created, last_sequence) in self._outlets.last_sequences().items()
+        }
+        sequences = {stream: kept.last_sequence for stream, kept in positions.items()}
+        if sequences != self._kept_sequences:
+            await self._store.write_positions(self._kept.slot_name, positions)
+            self._kept_sequences = sequences
 
     def _measure(self) -> None:
         """Figures for health and metrics: once a second, never once an event."""
@@ -250,4 +284,5 @@ class StreamingSession:
         self._outlets.report(self._ledger)
         await self._keep_settings()
         await self._send_status()
+        await self._keep_positions()
         self._measure()

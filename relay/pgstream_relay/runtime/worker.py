@@ -16,7 +16,7 @@ from pgstream_relay.control.state import ControlState
 from pgstream_relay.control.tables import database_alias
 from pgstream_relay.errors import EXIT_CONFIGURATION, EXIT_RIGHTS, RelayError
 from pgstream_relay.pgoutput.lsn import format_lsn
-from pgstream_relay.runtime.control_store import PUBLICATION, ControlStore, KeptState, SlotState
+from pgstream_relay.runtime.control_store import PUBLICATION, ControlStore, KeptState, SettingsOfACopy, SlotState
 from pgstream_relay.runtime.health import DatabaseHealth, State
 from pgstream_relay.runtime.metrics import DatabaseMetrics
 from pgstream_relay.runtime.nats_errors import NatsError, NatsLoginRefused
@@ -79,7 +79,11 @@ class DatabaseWorker:
         # A stream that refuses is retried until somebody mends it (CONTRACT 4.7): no reason to end the process.
         for_a_person = not isinstance(error, NatsError) or isinstance(error, NatsLoginRefused)
         waits = error.exit_code if for_a_person and error.exit_code in (EXIT_RIGHTS, EXIT_CONFIGURATION) else None
-        state: State = "lost" if isinstance(error, SlotLost | SlotMissing) else "stalled"
+        state: State = "stalled"
+        if isinstance(error, SlotLost):
+            state = "lost"
+        elif isinstance(error, SettingsOfACopy):
+            state = "offline"
         self._health.set_state(state, error.message, error.hint, waits_for_person=waits)
 
     async def _run_once(self, stop: asyncio.Event) -> None:

@@ -64,6 +64,11 @@ class ChainedWriter(WriterBase):
         self._lock = asyncio.Lock()
         self._subscription: Any = None
 
+    @property
+    def last_sequence(self) -> int:
+        """See StreamWriter."""
+        return self.acknowledged + self._offset
+
     async def open(self) -> None:
         """Raises PublishInterrupted."""
         try:

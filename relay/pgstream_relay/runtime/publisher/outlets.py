@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from pgstream_relay.control.streams import StreamNeed
@@ -23,6 +24,16 @@ from pgstream_relay.source import Source
 END_OF_TRANSACTION: Final = sys.maxsize
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a stream stood when the session began to use it."""
+
+    stream: str
+    created: str
+    last_sequence: int
+    mark: Mark | None
+
+
 class Outlets:
     """`targets` by stream name and `marks` by target are what `Pipeline.set_targets` takes.
 
@@ -32,6 +43,7 @@ class Outlets:
     def __init__(self, connection: NatsConnection, source: Source) -> None:
         self.targets: dict[str, int] = {}
         self.marks: dict[int, Mark] = {}
+        self.standings: dict[str, Standing] = {}
         self._connection = connection
         self._source = source
         self._writers: dict[int, StreamWriter] = {EPHEMERAL: PlainWriter(connection)}
@@ -86,6 +98,7 @@ class Outlets:
         self.targets[name] = target
         if position.mark is not None:
             self.marks[target] = effective_mark(position.mark, self._source)
+        self.standings[name] = Standing(name, info.created, position.last_sequence, self.marks.get(target))
 
     async def publish(self, target: int, events: Sequence[EncodedEvent]) -> None:
         """Hands events to a target; returns when it has room for more."""
@@ -105,6 +118,13 @@ class Outlets:
         """Tells the ledger what is acknowledged."""
         for target, writer in self._writers.items():
             ledger.acknowledge(target, writer.acknowledged)
+
+    def last_sequences(self) -> dict[str, tuple[str, int]]:
+        """Of each stream: when it was made, and its sequence behind the last event that is acknowledged."""
+        return {
+            name: (self.standings[name].created, self._writers[target].last_sequence)
+            for name, target in self.targets.items()
+        }
 
     async def store_object(self, effect: StoreObject) -> None:
         """Stores an oversize event, for as long as the stream with the longest memory keeps the event in its place."""

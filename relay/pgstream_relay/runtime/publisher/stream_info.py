@@ -22,9 +22,11 @@ class StreamInfo:
     """`config` is the whole configuration in JetStream's own words, kept so that an update changes nothing else.
 
     `allow_batched`: fast-ingest batches are accepted. `max_message_bytes` None: only the server's max_payload counts.
+    `created` tells a stream from one of the same name that was made after it was deleted.
     """
 
     name: str
+    created: str
     first_sequence: int
     last_sequence: int
     messages: int
@@ -72,6 +74,7 @@ def parse_stream_info(answer: Mapping[str, Any]) -> StreamInfo:
     state, config = answer["state"], answer["config"]
     return StreamInfo(
         name=config["name"],
+        created=str(answer.get("created", "")),
         first_sequence=int(state["first_seq"]),
         last_sequence=int(state["last_seq"]),
         messages=int(state["messages"]),

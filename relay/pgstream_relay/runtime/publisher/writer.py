@@ -21,6 +21,10 @@ class StreamWriter(Protocol):
     acknowledged: int
     """Of those, how many are stored: always a prefix."""
 
+    @property
+    def last_sequence(self) -> int:
+        """Of the stream, behind the last event that is acknowledged; 0 of plain NATS."""
+
     async def publish(self, events: Sequence[EncodedEvent]) -> None:
         """Returns when there is room for more. Raises PublishInterrupted; the writer is dead then.
 

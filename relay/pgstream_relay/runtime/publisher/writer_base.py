@@ -36,6 +36,11 @@ class WriterBase:
         self._waiter: asyncio.Future[None] | None = None
         connection.add_listener(self._connection_failed)
 
+    @property
+    def last_sequence(self) -> int:
+        """See StreamWriter."""
+        return 0
+
     async def close(self) -> None:
         self._connection.remove_listener(self._connection_failed)
         if self.failure is None:
