@@ -10,22 +10,42 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 import nats
 from nats.aio.client import Client
 from nats.js.api import ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
+from tests.support.waiting import POLL_SECONDS, WAIT_SECONDS, eventually
+
+__all__ = [
+    "RelayProcess",
+    "StoredEvent",
+    "clean_environment",
+    "connected",
+    "eventually",
+    "read_stream",
+    "run_command",
+    "running_relay",
+    "wait_for_events",
+]
+
+REPOSITORY = Path(__file__).parents[2]
 SCRIPTS = Path(sysconfig.get_path("scripts"))
-WAIT_SECONDS = 30.0
-_T = TypeVar("_T")
+RELAY = (str(SCRIPTS / "pgstream-relay"),)
+
+
+def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """This process's environment without libpq's and pgstream's variables, and with `extra`."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PGSTREAM_", "PG"))}
+    return {**kept, **(extra or {})}
 
 
 def run_command(
@@ -35,7 +55,7 @@ def run_command(
     done = subprocess.run(
         [str(SCRIPTS / "pgstream"), *arguments],
         capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL,
-        env={**os.environ, **(env or {})},
+        env=clean_environment(env),
     )  # fmt: skip
     if check:
         assert done.returncode == 0, f"pgstream {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
@@ -43,11 +63,14 @@ def run_command(
 
 
 class RelayProcess:
-    """`pgstream-relay run` with these arguments. The log goes to a file, `log` reads it."""
+    """`pgstream-relay run` with these arguments. The log goes to a file, `log` reads it.
 
-    def __init__(self, *arguments: str, env: dict[str, str] | None = None) -> None:
-        self._arguments = arguments
-        self._env = env or {}
+    `program` takes the place of `pgstream-relay`. `lines`, `wait_for` and `url` need PGSTREAM_LOG_FORMAT=json in `env`.
+    """
+
+    def __init__(self, *arguments: str, env: Mapping[str, str] | None = None, program: Sequence[str] = RELAY) -> None:
+        self._command = [*program, "run", *arguments]
+        self._env = clean_environment(env)
         self._directory = tempfile.TemporaryDirectory(prefix="pgstream-relay-")
         self._log_file = Path(self._directory.name) / "log"
         self.process: subprocess.Popen[bytes] | None = None
@@ -62,13 +85,36 @@ class RelayProcess:
     def start(self) -> None:
         with self._log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [str(SCRIPTS / "pgstream-relay"), "run", *self._arguments],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **self._env},
+                self._command, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._env
             )  # fmt: skip
 
     @property
     def log(self) -> str:
         return self._log_file.read_text() if self._log_file.exists() else ""
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """The log as JSON; a line that is something else counts as an event of that name."""
+        whole = self.log.rpartition("\n")[0].splitlines()
+        return [json.loads(line) if line.startswith("{") else {"event": line} for line in whole]
+
+    def wait_for(self, event: str, times: int = 1, **fields: object) -> dict[str, Any]:
+        """The `times`-th line of the log with this event and these fields; fails where it does not come."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while time.monotonic() < deadline:
+            found = [line for line in self.lines if line.items() >= {"event": event, **fields}.items()]
+            if len(found) >= times:
+                return found[times - 1]
+            time.sleep(POLL_SECONDS)
+        raise AssertionError(f"{event!r} {fields} did not come")
+
+    def url(self) -> str:
+        """Where its HTTP server listens, as it says in its log."""
+        return str(self.wait_for("http listens")["url"]).rstrip("/")
+
+    async def is_streaming(self) -> bool:
+        """Whether it said so of a database; a probe for `eventually`."""
+        return "database is streaming" in self.log
 
     @property
     def running(self) -> bool:
@@ -78,7 +124,7 @@ class RelayProcess:
         assert self.process is not None
         self.process.send_signal(number)
 
-    def stop(self, *, timeout_seconds: float = 30) -> int:
+    def stop(self, *, timeout_seconds: float = WAIT_SECONDS) -> int:
         """SIGTERM; the exit code."""
         assert self.process is not None
         self.process.terminate()
@@ -90,7 +136,7 @@ class RelayProcess:
             self.process.kill()
             self.process.wait()
 
-    def wait(self, *, timeout_seconds: float = 30) -> int:
+    def wait(self, *, timeout_seconds: float = WAIT_SECONDS) -> int:
         """The exit code of a relay that ends by itself."""
         assert self.process is not None
         return self.process.wait(timeout_seconds)
@@ -177,24 +223,6 @@ async def wait_for_events(url: str, stream: str, count: int, *, seconds: float =
     found = await eventually(enough, seconds=seconds, otherwise=lambda: f"fewer than {count} events in {stream}")
     assert found is not None
     return found
-
-
-async def eventually(
-    probe: Callable[[], Awaitable[_T]],
-    *,
-    seconds: float = WAIT_SECONDS,
-    otherwise: Callable[[], str] = lambda: "it never came true",
-) -> _T:
-    """The first true answer of `probe`."""
-    import asyncio
-
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        answer = await probe()
-        if answer:
-            return answer
-        await asyncio.sleep(0.03)
-    raise AssertionError(f"after {seconds} s: {otherwise()}")
 
 
 class connected:  # noqa: N801 - reads as a context

@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from pgstream_installer.embedded import free_port
-from tests.support.relay_process import RelayProcess, clean_environment
+from tests.support.relay import RelayProcess, clean_environment
 
-FAKE = "tests.support.fake_relay"
+FAKE = (sys.executable, "-m", "tests.support.fake_relay")
+JSON_LOG = {"PGSTREAM_LOG_FORMAT": "json"}
 
 
 def command(*arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -29,7 +30,7 @@ def command(*arguments: str, environment: Mapping[str, str] | None = None) -> su
 
 def acted(*names: str, http: str = "127.0.0.1:0", extra: Sequence[str] = ()) -> RelayProcess:
     dsns = [argument for name in names for argument in ("--dsn", f"host=127.0.0.1 port=1 dbname={name}")]
-    return RelayProcess(["run", *dsns, "--http", http, *extra], module=FAKE)
+    return RelayProcess(*dsns, "--http", http, *extra, env=JSON_LOG, program=FAKE)
 
 
 def get(url: str) -> tuple[int, str]:
@@ -68,7 +69,7 @@ def test_a_port_in_use_that_was_asked_for_ends_with_78() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
         with acted("shop", http=address) as relay:
-            assert relay.exit_code() == 78
+            assert relay.wait() == 78
             relay.wait_for(f"error: http.listen: can't listen on {address}: another process does")
 
 
@@ -76,8 +77,8 @@ def test_sigterm_drains_and_ends_with_0() -> None:
     with acted("shop", "crm") as relay:
         for name in ("shop", "crm"):
             relay.wait_for("database is streaming", database=name)
-        relay.signal(signal.SIGTERM)
-        assert relay.exit_code() == 0
+        relay.send(signal.SIGTERM)
+        assert relay.wait() == 0
         for name in ("shop", "crm"):
             relay.wait_for("worker drained", database=name)
 
@@ -85,23 +86,23 @@ def test_sigterm_drains_and_ends_with_0() -> None:
 def test_sigint_at_any_moment_ends_with_0() -> None:
     with acted("away") as relay:
         relay.wait_for("relay starts")
-        relay.signal(signal.SIGINT)
-        assert relay.exit_code() == 0
+        relay.send(signal.SIGINT)
+        assert relay.wait() == 0
 
 
 def test_a_second_signal_stops_at_once() -> None:
     with acted("never_drains") as relay:
         relay.wait_for("database is streaming")
-        relay.signal(signal.SIGTERM)
+        relay.send(signal.SIGTERM)
         relay.wait_for("stops: waits for what is under way")
-        relay.signal(signal.SIGTERM)
-        assert relay.exit_code() == 1
+        relay.send(signal.SIGTERM)
+        assert relay.wait() == 1
 
 
 @pytest.mark.parametrize(("names", "code"), [(["waits77"], 77), (["waits77", "waits78"], 78), (["raises"], 78)])
 def test_ends_when_every_database_waits_for_a_person(names: list[str], code: int) -> None:
     with acted(*names) as relay:
-        assert relay.exit_code() == code
+        assert relay.wait() == code
         relay.wait_for("every database waits for a person: the relay ends", exit_code=code)
 
 
@@ -116,8 +117,8 @@ def test_ones_trouble_never_stops_another() -> None:
         assert status == 503
         assert json.loads(body)["databases"] == {"shop": "streaming", "crashes": "stalled", "waits78": "stalled"}
         assert line["nats"] == "nats://127.0.0.1:4222"
-        relay.signal(signal.SIGTERM)
-        assert relay.exit_code() == 0
+        relay.send(signal.SIGTERM)
+        assert relay.wait() == 0
 
 
 def test_http() -> None:
@@ -166,24 +167,24 @@ def test_sighup(tmp_path: Path) -> None:
         config.write_text(f'[nats]\nservers = "{nats}"\n{databases}')
 
     write("nats://one", "stays", "goes")
-    with RelayProcess(["run", "--config", str(config), "--http", "127.0.0.1:0"], module=FAKE) as relay:
+    with RelayProcess("--config", str(config), "--http", "127.0.0.1:0", env=JSON_LOG, program=FAKE) as relay:
         for name in ("stays", "goes"):
             relay.wait_for("database is streaming", database=name)
         config.write_text("[nats\n")
-        relay.signal(signal.SIGHUP)
+        relay.send(signal.SIGHUP)
         assert "not TOML" in relay.wait_for("the new configuration is not taken over, the old one stays")["error"]
         write("nats://one", "stays", "comes")
-        relay.signal(signal.SIGHUP)
+        relay.send(signal.SIGHUP)
         relay.wait_for("worker drained", database="goes")
         relay.wait_for("database is streaming", database="comes")
         write("nats://two", "stays", "comes")
-        relay.signal(signal.SIGHUP)
+        relay.send(signal.SIGHUP)
         relay.wait_for("worker made", database="stays", nats="nats://two")
         relay.wait_for("database is streaming", times=2, database="stays")
         relay.wait_for("database is streaming", times=2, database="comes")
         states = json.loads(get(f"{relay.url()}/readyz")[1])["databases"]
         assert states == {"stays": "streaming", "comes": "streaming"}
-        relay.signal(signal.SIGTERM)
-        assert relay.exit_code() == 0
+        relay.send(signal.SIGTERM)
+        assert relay.wait() == 0
         made = [line["database"] for line in relay.lines if line["event"] == "worker made"]
         assert sorted(made) == ["comes", "comes", "goes", "stays", "stays"]

@@ -14,7 +14,7 @@ from pgstream_relay.runtime.keeper import Worker
 from pgstream_relay.runtime.metrics import DatabaseMetrics
 from pgstream_relay.runtime.supervisor import Supervisor
 from pgstream_relay.settings import ClusterSettings, DatabaseSettings, NatsSettings, RelaySettings
-from tests.support.waiting import until
+from tests.support.waiting import eventually
 
 
 def install(postgres: EmbeddedPostgres, database: str) -> None:
@@ -84,15 +84,15 @@ async def test_databases_come_and_go(postgres: EmbeddedPostgres, database: str, 
     def names() -> list[str]:
         return [one.name for one in health.databases.values() if one.name == database and one.state == "streaming"]
 
-    await until(lambda: cluster.found is not None)
+    await eventually(lambda: cluster.found is not None)
     found_before = cluster.found or 0
     assert names() == [database] * named
     await asyncio.to_thread(install, postgres, database)
-    await until(lambda: cluster.found == found_before + 1)
-    await until(lambda: names() == [database])
+    await eventually(lambda: cluster.found == found_before + 1)
+    await eventually(lambda: names() == [database])
     await asyncio.to_thread(uninstall, postgres, database)
-    await until(lambda: cluster.found == found_before)
-    await until(lambda: names() == [database] * named)
+    await eventually(lambda: cluster.found == found_before)
+    await eventually(lambda: names() == [database] * named)
     stop.set()
     assert await running == 0
 
@@ -107,8 +107,8 @@ async def test_a_cluster_that_is_away_says_so_and_stops_nothing() -> None:
     stop = asyncio.Event()
     running = asyncio.create_task(supervisor.run(stop, asyncio.Event()))
     (cluster,) = health.clusters.values()
-    await until(lambda: cluster.error is not None)
-    await until(lambda: any(one.state == "streaming" for one in health.databases.values()))
+    await eventually(lambda: cluster.error is not None)
+    await eventually(lambda: any(one.state == "streaming" for one in health.databases.values()))
     assert not health.is_ready()
     stop.set()
     assert await running == 0

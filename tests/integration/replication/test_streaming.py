@@ -10,7 +10,7 @@ from pgstream_relay.runtime.replication import StreamEnded
 from tests.integration.replication.conftest import Source
 from tests.support.slot import active_pid, confirmed_flush_lsn, current_wal_lsn
 from tests.support.stream import READ_BYTES, decode_batch, inserted, read_keepalive, read_transactions
-from tests.support.waiting import until
+from tests.support.waiting import eventually
 
 
 def ask_walsender(source: Source, expression: str) -> Any:
@@ -85,10 +85,10 @@ async def test_a_value_larger_than_a_batch_arrives_whole(source: Source) -> None
 async def test_while_nobody_reads_the_server_waits_and_statuses_go_on(source: Source) -> None:
     async with source.session() as session:
         source.connection.execute("insert into item select n, repeat('x', 1000) from generate_series(1, 40000) n")
-        await until(lambda: walsender_wait_event(source) == "WalSenderWriteData")
+        await eventually(lambda: walsender_wait_event(source) == "WalSenderWriteData")
         before = last_reply(source)
         await session.send_status(session.received_lsn, session.received_lsn)
-        await until(lambda: last_reply(source) > before)
+        await eventually(lambda: last_reply(source) > before)
         assert walsender_wait_event(source) == "WalSenderWriteData"
         assert len(inserted(await read_transactions(session, 1))) == 40_000
 
@@ -98,7 +98,7 @@ async def test_restart_from_a_confirmed_position(source: Source) -> None:
         source.insert(1, 2)
         commits = [m for m in await read_transactions(session, 2) if isinstance(m, Commit)]
         await session.send_status(session.received_lsn, commits[0].end_lsn)
-        await until(lambda: confirmed_flush_lsn(source.connection, source.slot) == commits[0].end_lsn)
+        await eventually(lambda: confirmed_flush_lsn(source.connection, source.slot) == commits[0].end_lsn)
     async with source.session() as session:
         assert inserted(await read_transactions(session, 1)) == [b"2"]
 
@@ -170,7 +170,7 @@ async def test_close_frees_the_slot_and_wakes_the_reader(source: Source) -> None
         with pytest.raises(StreamEnded):
             await session.send_status(0, 0)
         await session.close()
-    await until(lambda: active_pid(source.connection, source.slot) is None)
+    await eventually(lambda: active_pid(source.connection, source.slot) is None)
 
 
 async def test_a_terminated_session_says_why(source: Source) -> None:

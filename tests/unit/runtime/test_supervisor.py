@@ -10,7 +10,7 @@ from pgstream_relay.runtime.keeper import Worker, keep_running
 from pgstream_relay.runtime.metrics import DatabaseMetrics
 from pgstream_relay.runtime.supervisor import Supervisor
 from pgstream_relay.settings import DatabaseSettings, NatsSettings, RelaySettings
-from tests.support.waiting import until
+from tests.support.waiting import eventually
 
 
 class Part:
@@ -35,7 +35,7 @@ async def test_a_worker_that_fails_or_just_ends_is_started_again() -> None:
     stop = asyncio.Event()
     acts: list[Exception | None] = [ValueError("4711"), None, RelayError("no rights", exit_code=77), ConnectionError()]
     keeper = asyncio.create_task(keep_running(lambda: Part(health, acts), health, stop, first_delay_seconds=0.001))
-    await until(lambda: health.state == "streaming")
+    await eventually(lambda: health.state == "streaming")
     assert (health.error, health.waits_for_person) == (None, None)
     stop.set()
     await keeper
@@ -45,7 +45,7 @@ async def test_an_unexpected_failure_shows_type_and_place_and_not_its_text() -> 
     health = DatabaseHealth("h:1/a", "a")
     stop = asyncio.Event()
     keeper = asyncio.create_task(keep_running(lambda: Part(health, [ValueError("4711")]), health, stop))
-    await until(lambda: health.state == "stalled")
+    await eventually(lambda: health.state == "stalled")
     assert health.error is not None
     assert health.error.startswith("internal error: ValueError in test_supervisor.py, line ")
     stop.set()
@@ -57,7 +57,7 @@ async def test_a_lost_slot_stays_lost() -> None:
     stop = asyncio.Event()
     error = RelayError("the slot is gone", hint="pgstream install --new-slot", exit_code=78)
     keeper = asyncio.create_task(keep_running(lambda: Part(health, [error]), health, stop))
-    await until(lambda: health.waits_for_person is not None)
+    await eventually(lambda: health.waits_for_person is not None)
     assert (health.state, health.error, health.waits_for_person) == ("lost", "the slot is gone", 78)
     stop.set()
     await keeper
@@ -82,7 +82,7 @@ async def test_a_stop_is_bounded() -> None:
     supervisor = Supervisor(settings, health, {}, make_worker, stop_seconds=0.01)
     stop = asyncio.Event()
     running = asyncio.create_task(supervisor.run(stop, asyncio.Event()))
-    await until(lambda: bool(made))
+    await eventually(lambda: bool(made))
     stop.set()
     assert await running == 0
     assert made == ["relay-1"]
