@@ -219,7 +219,8 @@ async def test_a_relay_stopped_twenty_times_under_load_loses_nothing_and_keeps_t
     writer = asyncio.create_task(write())
     for round_number in range(20):
         with RelayProcess.of(postgres.dsn(database), nats.url) as relay:
-            await asyncio.sleep(0.75 + 0.02 * round_number)
+            await eventually(relay.is_streaming)
+            await asyncio.sleep(0.02 * round_number)
             assert relay.running, relay.log
             code = await asyncio.to_thread(relay.stop)
             assert code == 0, relay.log
