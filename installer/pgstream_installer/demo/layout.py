@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import itertools
 import re
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
 from rich.text import Text
 
 from pgstream_installer.demo.feed import Arrival
-from pgstream_installer.render import OPERATION_STYLES, Event, Number, format_value, printable
+from pgstream_installer.render import OPERATION_STYLES as RENDER_STYLES
+from pgstream_installer.render import Event, Number, format_value, printable
 
+# A word on a coloured ground is too loud among so many.
+OPERATION_STYLES = {**RENDER_STYLES, "truncate": "bold magenta"}
 WIDE_CHARACTERS = 112
 SQL_SHARE = 0.46
 SQL_CHARACTERS_MAX = 64
@@ -30,8 +34,8 @@ def sql_lines(text: str) -> list[Text]:
 
 
 def _sql_line(line: str) -> Text:
-    if line.startswith(("-- ", "$ ")):
-        return Text(printable(line), style="dim italic" if line.startswith("--") else "bold")
+    if line.startswith("-- "):
+        return Text(printable(line), style="dim italic")
     styled = Text(printable(line))
     quoted = [found.span() for found in QUOTED.finditer(line)]
     for found in KEYWORDS.finditer(line):
@@ -49,7 +53,9 @@ def event_lines(arrival: Arrival, *, brief: bool) -> list[Text]:
     indent = " " * OPERATION_CHARACTERS
     if brief:
         head.append(printable(str(event.document.get("table"))))
-        head.append(printable(f" {event.headers.get('Pgstream-Key', '')}  "), style="dim")
+        if arrival.operation == "update":
+            head.append(printable(f" {event.headers.get('Pgstream-Key', '')}"), style="dim")
+        head.append("  ")
         head.append_text(changes(event))
         return [head]
     head.append(printable(event.subject))
@@ -87,6 +93,18 @@ def _append_field(line: Text, name: str) -> None:
 def plain_value(value: Any) -> str:
     """A value without the quotes of a JSON string: the demo's rows hold nothing that needs them."""
     return printable(value) if isinstance(value, str) and not isinstance(value, Number) else format_value(value)
+
+
+def command_lines(words: Sequence[str], width: int) -> list[Text]:
+    """A command of the shell; where it is wider than `width`, an option a line, so that it can still be copied."""
+    whole = shlex.join(words)
+    if len(whole) <= width:
+        return [Text(whole)]
+    options = [at for at, word in enumerate(words) if word.startswith("-")]
+    parts = [words[start:end] for start, end in itertools.pairwise([0, *options, len(words)])]
+    first, *rest = [shlex.join(part) for part in parts if part]
+    lines = [first, *(f"    {part}" for part in rest)]
+    return [Text(line + ("" if line is lines[-1] else " \\")) for line in lines]
 
 
 def beside(width: int, left: Sequence[Text], right: Sequence[Text]) -> list[Text]:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shlex
 import signal
+import time
 from collections.abc import Iterator
 from importlib.metadata import version
 
 import psycopg
 from nats import errors as nats_errors
-from rich.text import Text
 
 from pgstream_installer import apply, connect, nats_connection
 from pgstream_installer.demo import tour
@@ -43,6 +42,7 @@ ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STREAMING_TIMEOUT_SECONDS = 60.0
 POLL_SECONDS = 0.05
 SIGNAL_SECONDS = 0.2
+STATE_QUERY = "select state, error, hint from pgstream.status"
 # Raised where a server, a connection or a file fails us; ReaderGone is one of them by kind, and goes before.
 FAULTS = (InstallerError, EmbeddedServerError, psycopg.Error, nats_errors.Error, OSError, TimeoutError)
 
@@ -84,9 +84,8 @@ def _signals_cancel() -> Iterator[None]:
 async def _run(screen: Screen, seconds: int) -> None:
     require_extra()
     postgres, nats = server_versions()
-    title = Text("pgstream demo", style="bold cyan")
-    title.append(f"  {version('pgstream-nats')} · PostgreSQL {postgres} · nats-server {nats}", style="not bold dim")
-    screen.lines([title])
+    screen.title("pgstream demo", f"{version('pgstream-nats')} · PostgreSQL {postgres} · nats-server {nats}")
+    screen.note("Both start now on 127.0.0.1, for this demo alone.")
     with contextlib.ExitStack() as stack:
         try:
             running = stack.enter_context(servers())
@@ -136,8 +135,7 @@ def _install(screen: Screen, running: Servers) -> None:
     with running.postgres.connect(DATABASE) as connection:
         connection.execute(SCHEMA_SQL)
     screen.heading("Install into the database of a shop, and start the relay")
-    command = shlex.join(["pgstream", "install", "--dsn", running.dsn, "--relay-role", RELAY_ROLE])
-    screen.command(command)
+    screen.command("pgstream", "install", "--dsn", running.dsn, "--relay-role", RELAY_ROLE)
     with connect.connected(running.dsn) as connection:
         apply.install(connection, Desired(relay_role=RELAY_ROLE), lambda line: screen.note(f"  {line}"))
 
@@ -145,14 +143,16 @@ def _install(screen: Screen, running: Servers) -> None:
 async def _start_relay(screen: Screen, running: Servers) -> RelayProcess:
     """Returns when it streams."""
     relay = running.start_relay()
-    screen.command(shlex.join(["pgstream-relay", *relay.arguments]))
-    async with asyncio.timeout(STREAMING_TIMEOUT_SECONDS):
-        with running.postgres.connect(DATABASE) as connection:
-            while True:
-                relay.check()
-                row = connection.execute("select state from pgstream.status").fetchone()
-                if row is not None and row[0] == "streaming":
-                    break
-                await asyncio.sleep(POLL_SECONDS)
+    screen.command("pgstream-relay", *relay.arguments)
+    deadline = time.monotonic() + STREAMING_TIMEOUT_SECONDS
+    with running.postgres.connect(DATABASE) as connection:
+        while True:
+            relay.check()
+            state, error, hint = connection.execute(STATE_QUERY).fetchone() or ("offline", None, None)
+            if state == "streaming":
+                break
+            if time.monotonic() > deadline:
+                raise InstallerError(f"the relay does not stream: it is {state}", why=error or "", hint=hint or "")
+            await asyncio.sleep(POLL_SECONDS)
     screen.note("  streaming")
     return relay

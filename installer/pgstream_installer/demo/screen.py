@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from pgstream_installer.demo.layout import MARGIN, beside, folded
+from pgstream_installer.demo.layout import MARGIN, beside, command_lines, folded
 
 ACCENT = "bold cyan"
 
@@ -59,6 +59,10 @@ class Screen:
     def blank(self) -> None:
         self._console.print()
 
+    def title(self, name: str, remark: str) -> None:
+        """The first line."""
+        self.lines([Text().append(name, style=ACCENT).append(f"  {remark}", style="dim")])
+
     def heading(self, title: str) -> None:
         """The next step of the tour."""
         self._step += 1
@@ -73,9 +77,12 @@ class Screen:
         """What was typed, and what came of it."""
         self.lines(beside(self._console.width, left, right))
 
-    def command(self, line: str) -> None:
-        """A command of the shell, unbroken, so that it can be copied."""
-        self.lines([Text(f"{MARGIN}$ ", style="dim").append(line, style="not dim")])
+    def command(self, *words: str) -> None:
+        """A command of the shell, in a form that can be copied."""
+        prompt = MARGIN + "$ "
+        first, *rest = command_lines(words, self._console.width - len(prompt))
+        self.lines([Text().append(prompt, style="dim").append_text(first)])
+        self.lines([Text(" " * len(prompt)).append_text(line) for line in rest])
 
     def note(self, text: str | Text, style: str = "dim") -> None:
         """A line in passing."""

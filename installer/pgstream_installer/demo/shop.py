@@ -18,7 +18,7 @@ create table products (id integer primary key, name text not null, price numeric
 create table orders (id integer primary key, customer_id integer not null references customers,
                      status text not null, total numeric(8,2) not null);
 create table order_items (order_id integer references orders, product_id integer references products,
-                          quantity integer not null, price numeric(8,2) not null, primary key (order_id, product_id));
+                          quantity integer not null, primary key (order_id, product_id));
 create table carts (customer_id integer primary key references customers, items jsonb not null);
 insert into customers values (1, 'Ada', 'London'), (2, 'Grace', 'New York'), (3, 'Emmy', 'Erlangen'),
                              (4, 'Hedy', 'Vienna'), (5, 'Katherine', 'Hampton');
@@ -117,8 +117,7 @@ class Shop:
         total = sum((self._prices[product] * quantity for product, quantity in items), Decimal(0))
         statements = [statement("INSERT INTO orders VALUES ({}, {}, {}, {});", order, customer, "new", total)]
         for product, quantity in items:
-            values = (order, product, quantity, self._prices[product])
-            statements.append(statement("INSERT INTO order_items VALUES ({}, {}, {}, {});", *values))
+            statements.append(statement("INSERT INTO order_items VALUES ({}, {}, {});", order, product, quantity))
         for product, quantity in items:
             self._stock_sold[product] += quantity
             statements.append(sell(product, quantity))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, TypeAlias
 
 import psycopg
@@ -51,31 +53,32 @@ class Stage:
         self._feed = feed
 
     async def change(self, transaction: Transaction, *, brief: bool = False) -> None:
-        """A transaction of the shop and its events: one for each row, and one for a TRUNCATE."""
-        events = 0
+        """A transaction of the shop, and beside each statement its events: one a row, and one for a TRUNCATE."""
+        counts = []
         async with self._connection.transaction():
             for statement in transaction.statements:
                 cursor = await self._connection.execute(statement.encode())
-                events += 1 if statement.startswith("TRUNCATE") else cursor.rowcount
+                counts.append(1 if statement.startswith("TRUNCATE") else cursor.rowcount)
             xid = await self._value("select pg_current_xact_id()::text")
-        arrivals = await self._feed.take(xid, events)
-        lines = [line for arrival in arrivals for line in event_lines(arrival, brief=brief)]
-        self.screen.block(self._typed(transaction, brief=brief), lines)
+        arrivals = await self._feed.take(xid, sum(counts))
+        several = len(counts) > 1 and not brief
+        if not brief:
+            self.screen.block(sql_lines(f"-- {transaction.why}" + ("\nBEGIN;" if several else "")), [])
+        rest = iter(arrivals)
+        for statement, count in zip(transaction.statements, counts, strict=True):
+            came = [line for arrival in islice(rest, count) for line in event_lines(arrival, brief=brief)]
+            self.screen.block(sql_lines(statement), came)
+        if several:
+            self.screen.block(sql_lines("COMMIT;"), [])
         for arrival in arrivals:
             self.tally.add(arrival)
-
-    @staticmethod
-    def _typed(transaction: Transaction, *, brief: bool) -> list[Text]:
-        several = len(transaction.statements) > 1 and not brief
-        typed = ["BEGIN;", *transaction.statements, "COMMIT;"] if several else list(transaction.statements)
-        return sql_lines("\n".join(typed if brief else [f"-- {transaction.why}", *typed]))
 
     async def configure(self, text: str, *tables: str) -> None:
         """A DBA's change of pgstream.tables; beside it, where the events of `tables` go from now on."""
         await self._connection.execute(text.encode())
         cursor = await self._connection.execute(RELATION_QUERY, [list(tables), list(tables)])
         rows = await cursor.fetchall()
-        self.screen.block(sql_lines(text), [_destination(*row) for row in rows])
+        self.screen.block(sql_lines(text), _destinations(rows))
 
     async def look(self, query: str, *, record: bool = False) -> None:
         """A query and its rows; `record`: one row, a column a line."""
@@ -92,9 +95,10 @@ class Stage:
         return str(row[0]) if row else ""
 
 
-def _destination(pattern: str, mode: str, stream: str | None) -> Text:
-    line = Text(pattern)
-    line.append(f"  {mode}", style="cyan")
-    if stream is not None:
-        line.append(f" in {stream}", style="dim")
-    return line
+def _destinations(rows: Sequence[tuple[Any, ...]]) -> list[Text]:
+    width = max((len(pattern) for pattern, _, _ in rows), default=0)
+    lines = []
+    for pattern, mode, stream in rows:
+        line = Text(f"{pattern:<{width}}  ").append(mode, style="cyan")
+        lines.append(line if stream is None else line.append(f" in {stream}", style="dim"))
+    return lines

@@ -6,11 +6,10 @@ from nats.aio.client import Client
 from rich.text import Text
 
 from pgstream_installer.configuration import NatsOptions
-from pgstream_installer.demo.layout import format_latency
+from pgstream_installer.demo.layout import OPERATION_STYLES, format_latency
 from pgstream_installer.demo.screen import Screen
 from pgstream_installer.demo.stage import Tally
 from pgstream_installer.nats_connection import request_api
-from pgstream_installer.render import OPERATION_STYLES
 
 
 async def summarize(tally: Tally, screen: Screen, client: Client, options: NatsOptions) -> None:
@@ -19,11 +18,11 @@ async def summarize(tally: Tally, screen: Screen, client: Client, options: NatsO
     stored = {info["config"]["name"]: int(info["state"]["messages"]) for info in answer["streams"] or []}
     total = tally.operations.total()
     screen.heading("Summary")
-    line = Text(f"  {total} events  ")
+    line = Text(f"  {total} events:")
     for operation, style in OPERATION_STYLES.items():
         if tally.operations[operation]:
-            line.append(f"  {operation} ", style=style)
-            line.append(str(tally.operations[operation]))
+            line.append(f"  {operation}", style=style)
+            line.append(" " + str(tally.operations[operation]))
     screen.lines([line])
     kept = ", ".join(f"{count} in stream {name}" for name, count in stored.items())
     screen.note(f"{kept}; {total - sum(stored.values())} ephemeral", style="")
