@@ -73,9 +73,9 @@ def test_a_domain_costs_nothing() -> None:
         (PAIR, b""), (PAIR, b"("), (PAIR, b"(1,x"), (PAIR, b"1,x)"), (PAIR, b"(1,x)y"), (PAIR, b"(1,x,2)"),
         (PAIR, b'(1,"x)'), (PAIR, b"(x,1)"), (PAIR, b"(1,(x))"), (PAIR, b"(" * 100_000), (PAIR, b'(1,"x"y)'),
         (SHRUNK, b"(1)"), (EMPTY, b"(1,2)"), (HSTORE, b'"a"=>1'), (HSTORE, b'"a"=>"1", '), (HSTORE, b"a"),
-        (LOOP, b"1"),
+        (LOOP, b"1"), (PAIR, b")"),
     ],
-    ids=range(17),
+    ids=range(18),
 )  # fmt: skip
 def test_garbage_is_refused(oid: int, text: bytes) -> None:
     with pytest.raises(UnrepresentableValue):

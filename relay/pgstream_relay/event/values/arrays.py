@@ -10,7 +10,9 @@ DIMENSIONS_MAX = 6  # Postgres's own limit
 
 _BOUNDS = re.compile(rb"(?:\[[+-]?+[0-9]++:[+-]?+[0-9]++\])++=")
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
-_are_integers = re.compile(rb"\{-?+(?:[1-9][0-9]*+|0)(?:,-?+(?:[1-9][0-9]*+|0))*+\}").fullmatch
+_INTEGER = rb"-?+(?:[1-9][0-9]*+|0)"
+_DECIMAL = rb"-?+(?:[1-9][0-9]*+|0)(?:\.[0-9]++)?"
+_QUOTE = ord('"')
 
 
 def compile_array(type_name: str, element: Converter, delimiter: str) -> Converter:
@@ -19,36 +21,45 @@ def compile_array(type_name: str, element: Converter, delimiter: str) -> Convert
     The converter raises UnrepresentableValue where the text is not an array.
     """
     delimiter_bytes = delimiter.encode()
+    find_elements = _element_pattern(delimiter_bytes).findall
     find_tokens = _token_pattern(delimiter_bytes).findall
 
+    def convert_element(token: bytes) -> bytes:
+        if token[0] == _QUOTE:
+            token = token[1:-1]
+            return element(_ESCAPE.sub(rb"\1", token) if b"\\" in token else token)
+        return b"null" if token == b"NULL" else element(token)
+
     def convert(text: bytes) -> bytes:
-        if text.startswith(b"["):
+        if text[:1] == b"[":
             bounds = _BOUNDS.match(text)
             text = text[bounds.end() :] if bounds else b""
-        if b'"' not in text and text.startswith(b"{") and text.endswith(b"}"):
-            content = text[1:-1]
-            if not content:
-                return b"[]"
-            if b"{" not in content and b"}" not in content and b"\\" not in content:
-                return b"[%b]" % b",".join(
-                    [b"null" if item == b"NULL" else element(item) for item in content.split(delimiter_bytes)]
-                )
+        elements = find_elements(text[:-1])
+        # What a pattern doesn't match is missing in what it finds.
+        if elements and len(elements) + sum(map(len, elements)) + 1 == len(text) and text[-1:] == b"}":
+            return b"[%b]" % b",".join(
+                [
+                    element(token) if token[0] != _QUOTE and token != b"NULL" else convert_element(token)
+                    for token in elements
+                ]
+            )
         tokens = find_tokens(text)
-        # What the pattern doesn't match is left out of its tokens.
         if sum(map(len, tokens)) != len(text):
             raise _not_an_array(type_name)
-        return _convert_tokens(type_name, tokens, delimiter_bytes, element)
+        return _convert_tokens(type_name, tokens, delimiter_bytes, convert_element)
 
     return convert
 
 
-def compile_integer_array(convert: Converter) -> Converter:
-    """Wraps the converter of an array of integers: without NULLs, in one dimension, its text is nearly JSON."""
+def compile_number_array(convert: Converter, *, integers: bool) -> Converter:
+    """Wraps the converter of an array of numbers: without NULLs, in one dimension, its text is nearly JSON."""
+    number = _INTEGER if integers else _DECIMAL
+    are_numbers = re.compile(rb"\{%b(?:,%b)*+\}" % (number, number)).fullmatch
 
-    def convert_integers(text: bytes) -> bytes:
-        return b"[%b]" % text[1:-1] if _are_integers(text) else convert(text)
+    def convert_numbers(text: bytes) -> bytes:
+        return b"[%b]" % text[1:-1] if are_numbers(text) else convert(text)
 
-    return convert_integers
+    return convert_numbers
 
 
 def compile_vector(element: Converter) -> Converter:
@@ -60,14 +71,20 @@ def compile_vector(element: Converter) -> Converter:
     return convert
 
 
+def _element_pattern(delimiter: bytes) -> re.Pattern[bytes]:
+    """One match an element of an array of one dimension, with what stands before it: all but the closing brace."""
+    delimiter = re.escape(delimiter)
+    return re.compile(rb'(?:\A\{|%b)("[^"\\]*+(?:\\.[^"\\]*+)*+"|[^{}"\\%b]++)' % (delimiter, delimiter), re.DOTALL)
+
+
 def _token_pattern(delimiter: bytes) -> re.Pattern[bytes]:
     return re.compile(
         rb'[{}%b]|"[^"\\]*+(?:\\.[^"\\]*+)*+"|[^{}"\\%b]++' % (re.escape(delimiter), re.escape(delimiter)), re.DOTALL
     )
 
 
-def _convert_tokens(type_name: str, tokens: list[bytes], delimiter: bytes, element: Converter) -> bytes:
-    """The general case, without recursion: quotes, several dimensions."""
+def _convert_tokens(type_name: str, tokens: list[bytes], delimiter: bytes, convert_element: Converter) -> bytes:
+    """The general case, without recursion: none, or several dimensions."""
     parts: list[bytes] = []
     depth = 0
     value_expected = True
@@ -93,20 +110,13 @@ def _convert_tokens(type_name: str, tokens: list[bytes], delimiter: bytes, eleme
             parts.append(b",")
             value_expected = True
         elif value_expected:
-            parts.append(_convert_element(token, element))
+            parts.append(convert_element(token))
             value_expected = False
         else:
             raise _not_an_array(type_name)
     if depth or not parts:
         raise _not_an_array(type_name)
     return b"".join(parts)
-
-
-def _convert_element(token: bytes, element: Converter) -> bytes:
-    if token.startswith(b'"'):
-        token = token[1:-1]
-        return element(_ESCAPE.sub(rb"\1", token) if b"\\" in token else token)
-    return b"null" if token == b"NULL" else element(token)
 
 
 def _not_an_array(type_name: str) -> UnrepresentableValue:

@@ -11,7 +11,6 @@ from pgstream_relay.event.values.converter import PASS, QUOTE, Converter
 INT8 = 20
 BOX = 603
 NUMERIC = 1700
-INTEGERS = frozenset({20, 21, 23})
 
 
 class Scalar(NamedTuple):
@@ -39,9 +38,12 @@ def _integer(name: str) -> Scalar:
     return Scalar(name, PASS, numbers.check_integer)
 
 
+NUMBERS = frozenset({INT8, 21, 23, NUMERIC})
+"""Types whose finite values are JSON as they stand."""
+
 NUMBERS_AS_TEXT: dict[int, Scalar] = {
     INT8: Scalar("int8", QUOTE, numbers.check_integer_as_text),
-    NUMERIC: _same("numeric", numbers.convert_numeric_as_text),
+    NUMERIC: Scalar("numeric", QUOTE, numbers.check_numeric_as_text),
 }
 """These take the place of their namesakes below where a table asks for numbers as text."""
 
@@ -71,8 +73,8 @@ SCALARS: dict[int, Scalar] = {
     604: _quoted("polygon"),
     628: _quoted("line"),
     650: _quoted("cidr"),
-    700: _same("float4", numbers.convert_float),
-    701: _same("float8", numbers.convert_float),
+    700: Scalar("float4", numbers.convert_float, numbers.check_float),
+    701: Scalar("float8", numbers.convert_float, numbers.check_float),
     718: _quoted("circle"),
     774: _quoted("macaddr8"),
     790: _quoted("money"),
@@ -89,7 +91,7 @@ SCALARS: dict[int, Scalar] = {
     1266: _quoted("timetz"),
     1560: _quoted("bit"),
     1562: _quoted("varbit"),
-    NUMERIC: _same("numeric", numbers.convert_numeric),
+    NUMERIC: Scalar("numeric", numbers.convert_numeric, numbers.check_numeric),
     1790: _text("refcursor"),
     2202: _text("regprocedure"),
     2203: _text("regoper"),

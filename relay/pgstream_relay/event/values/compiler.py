@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from pgstream_relay.event.values.arrays import compile_array, compile_integer_array
-from pgstream_relay.event.values.builtin import ARRAYS, BOX, INT8, INTEGERS, NUMBERS_AS_TEXT, SCALARS
+from pgstream_relay.event.values.arrays import compile_array, compile_number_array
+from pgstream_relay.event.values.builtin import ARRAYS, BOX, NUMBERS, NUMBERS_AS_TEXT, NUMERIC, SCALARS
 from pgstream_relay.event.values.composites import compile_composite
 from pgstream_relay.event.values.converter import Converter, UnrepresentableValue
 from pgstream_relay.event.values.hstore import convert_hstore
@@ -67,8 +67,8 @@ class _Compiler:
 
     def _compile_array(self, name: str, element_oid: int, delimiter: str, nesting: int) -> Converter:
         convert = compile_array(name, self.compile(element_oid, checking=True, nesting=nesting), delimiter)
-        if element_oid in INTEGERS and not (self._numbers_as_text and element_oid == INT8):
-            return compile_integer_array(convert)
+        if element_oid in NUMBERS and not (self._numbers_as_text and element_oid in NUMBERS_AS_TEXT):
+            return compile_number_array(convert, integers=element_oid != NUMERIC)
         return convert
 
 

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from pgstream_relay.event.values.converter import Converter, UnrepresentableValue
 from pgstream_relay.event.values.text import convert_text
 
-_FIELD = re.compile(rb'(?:"([^"\\]*+(?:(?:""|\\\\)[^"\\]*+)*+)"|([^"\\,()]*+))([,)])')
+# One match a field, with what stands before it; all but the closing parenthesis is matched then.
+_find_fields = re.compile(rb'(?:\A\(|,)("[^"\\]*+(?:(?:""|\\\\)[^"\\]*+)*+"|[^"\\,()]*+)').findall
+_QUOTE = ord('"')
 
 
 def compile_composite(
@@ -20,7 +22,8 @@ def compile_composite(
     today; unless others were dropped, since then the text doesn't tell which are meant.
     The converter raises UnrepresentableValue where the text is not a composite, or not one of these attributes.
     """
-    keys = [b",%b:" % convert_text(name.encode()) for name, _ in attributes]
+    names = [convert_text(name.encode()).replace(b"%", b"%%") for name, _ in attributes]
+    layout = b"{%b}" % b",".join([name + b":%b" for name in names])
     converters = [converter for _, converter in attributes]
     count = len(converters)
 
@@ -28,30 +31,27 @@ def compile_composite(
         if count == 0 and text == b"()":
             return b"{}"
         fields = _split_fields(type_name, text)
-        if len(fields) < count and not attributes_dropped:
-            fields += [None] * (count - len(fields))
         if len(fields) != count:
-            raise UnrepresentableValue(type_name, "the text has another number of attributes than the type has now")
-        parts = [
-            key + (b"null" if field is None else converter(field))
-            for key, field, converter in zip(keys, fields, converters, strict=True)
-        ]
-        return b"{%b}" % b"".join(parts)[1:]
+            if len(fields) > count or attributes_dropped:
+                raise UnrepresentableValue(type_name, "the text has another number of attributes than the type has now")
+            fields += [None] * (count - len(fields))
+        return layout % tuple(
+            [b"null" if field is None else convert(field) for field, convert in zip(fields, converters, strict=True)]
+        )
 
     return convert
 
 
 def _split_fields(type_name: str, text: bytes) -> list[bytes | None]:
     """The fields' texts; None for null."""
-    fields: list[bytes | None] = []
-    if text.startswith(b"("):
-        position, end = 1, len(text)
-        while match := _FIELD.match(text, position):
-            quoted, bare, separator = match.groups()
-            fields.append(bare or None if quoted is None else quoted.replace(b'""', b'"').replace(b"\\\\", b"\\"))
-            position = match.end()
-            if separator == b")":
-                if position == end:
-                    return fields
-                break
-    raise UnrepresentableValue(type_name, "the text is not a composite")
+    found: list[bytes] = _find_fields(text[:-1])
+    # What the pattern doesn't match is missing in what it finds.
+    if not found or len(found) + sum(map(len, found)) + 1 != len(text) or text[-1:] != b")":
+        raise UnrepresentableValue(type_name, "the text is not a composite")
+    return [_unquote(field) if field else None for field in found]
+
+
+def _unquote(field: bytes) -> bytes:
+    if field[0] != _QUOTE:
+        return field
+    return field[1:-1].replace(b'""', b'"').replace(b"\\\\", b"\\")

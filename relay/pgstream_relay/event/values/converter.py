@@ -14,7 +14,7 @@ whose types come from a catalog that may be older or newer than the text.
 """
 
 
-class UnrepresentableValue(ValueError):  # noqa: N818 - says what the value is, not that something failed
+class UnrepresentableValue(ValueError):
     """A value has no JSON form, or its text is not of the type that the catalog names.
 
     `type_name` and `reason` never hold any part of the value, so the message may go into a log or a header.
