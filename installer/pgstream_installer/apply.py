@@ -34,7 +34,7 @@ def install(connection: Connection, desired: Desired, tell: Tell) -> None:
 
     Two installs at once take turns: each looks at what is there only after it has the lock.
     """
-    with installer_lock(connection):
+    with installer_lock(connection, tell):
         server = read_server(connection, desired)
         refuse_server(desired, server)
         copied = False
@@ -61,11 +61,13 @@ def install(connection: Connection, desired: Desired, tell: Tell) -> None:
 
 
 @contextlib.contextmanager
-def installer_lock(connection: Connection) -> Iterator[None]:
+def installer_lock(connection: Connection, tell: Tell) -> Iterator[None]:
     """Waits until no other install or uninstall works in this database; waiting holds no transaction id."""
-    connection.execute("select pg_catalog.set_config('lock_timeout', '0', false)")
-    connection.execute(f"select pg_catalog.pg_advisory_lock({LOCK_KEY})".encode())
-    connection.execute("select pg_catalog.set_config('lock_timeout', '10s', false)")
+    if connection.execute(f"select pg_catalog.pg_try_advisory_lock({LOCK_KEY})".encode()).fetchone() != (True,):
+        tell("another install is at work in this database: waiting for it")
+        connection.execute("select pg_catalog.set_config('lock_timeout', '0', false)")
+        connection.execute(f"select pg_catalog.pg_advisory_lock({LOCK_KEY})".encode())
+        connection.execute("select pg_catalog.set_config('lock_timeout', '10s', false)")
     try:
         yield
     finally:
@@ -95,12 +97,12 @@ def run_statements(connection: Connection, statements: Sequence[SqlFile]) -> Non
         try:
             # Files of this distribution, or text that plan.py quoted; without parameters they go as they stand.
             connection.execute(file.text.encode())
-        except errors.LockNotAvailable as error:
+        except errors.LockNotAvailable:
             if file.path != "slot":
                 raise
             raise InstallerError(
                 "the replication slot could not be made in time",
-                why=f"it begins when every transaction that writes has ended; still open: {writers(error, connection)}",
+                why=f"it begins when every transaction that writes has ended; still open: {writers(connection)}",
                 hint="end them or wait for them, then install again: what is done stays done",
             ) from None
         except psycopg.Error as error:
@@ -128,7 +130,7 @@ def line_of(text: str, position: str | None) -> str:
     return "" if position is None else f" line {text.count(chr(10), 0, int(position)) + 1}"
 
 
-def writers(_error: psycopg.Error, connection: Connection) -> str:
+def writers(connection: Connection) -> str:
     """Who keeps a slot from beginning; asked on a connection of its own, as ours is in a failed transaction."""
     with psycopg.connect(connection.info.dsn, password=connection.info.password, autocommit=True) as other:
         names = [row[0] for row in other.execute(WRITERS_QUERY).fetchall()]

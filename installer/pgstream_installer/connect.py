@@ -34,17 +34,22 @@ SESSION_SETTINGS: dict[LiteralString, LiteralString] = {
 }
 
 
+class PoolerError(ConfigurationError):
+    """Something between us and the server speaks the protocol itself."""
+
+
 @contextlib.contextmanager
 def connected(dsn: str) -> Iterator[Connection]:
     """A connection in autocommit mode, with search_path, time zone and time limits of our own, closed at the end.
 
-    Raises UnreachableError, RightsError or ConfigurationError where there is no connection to be had, and turns what
-    the server raises inside the block into an InstallerError.
+    Raises UnreachableError, RightsError or ConfigurationError where there is no connection to be had, PoolerError where
+    there is none to the server itself, and turns what the server raises inside the block into an InstallerError.
     """
     connection = _open(dsn)
     connection.add_notice_handler(_show_warning)
     try:
         with translated(where(connection)):
+            _refuse_pooler(connection)
             for name, value in SESSION_SETTINGS.items():
                 connection.execute("select pg_catalog.set_config(%s, %s, false)", [name, value])
             yield connection
@@ -67,6 +72,21 @@ def _open(dsn: str) -> Connection:
     except psycopg.OperationalError as error:
         raise refusal(str(error), _target(parsed)) from None
     return connection
+
+
+def _refuse_pooler(connection: Connection) -> None:
+    """Raises PoolerError where the process that answers is another than the one that the login named.
+
+    A pooler logs us in itself, with a process number of its own making; TCP proxies and port mappings pass it through.
+    Asked before anything is set: a session setting would stay with a server connection that others are lent next.
+    """
+    row = connection.execute("select pg_catalog.pg_backend_pid()").fetchone()
+    if row != (connection.info.backend_pid,):
+        raise PoolerError(
+            f"the connection to {where(connection)} goes through a pooler (such as pgbouncer)",
+            why="session locks, session settings and replication do not pass one",
+            hint="name the server itself in the DSN: its own host and port",
+        )
 
 
 def _show_warning(diagnosis: errors.Diagnostic) -> None:

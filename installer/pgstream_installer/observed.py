@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
-from psycopg.rows import class_row, scalar_row
+from psycopg.rows import class_row
 
 from pgstream_installer.connect import Connection
 from pgstream_installer.desired import Desired
@@ -71,7 +71,6 @@ class Server:
     """A server and a database, as the installing role sees them. `server_version` is server_version_num.
 
     `source` is `<system identifier>/<database oid>`. `schema`: is there a schema pgstream, and did pgstream make it.
-    `pooler`: something between us and the server speaks the protocol itself.
     """
 
     server_version: int
@@ -91,7 +90,6 @@ class Server:
     owner_role_exists: bool
     relay_role_exists: bool
     relay_role_fits: bool
-    pooler: bool = False
 
     @property
     def may_create_slots(self) -> bool:
@@ -137,7 +135,7 @@ def read_server(connection: Connection, desired: Desired) -> Server:
         cursor.execute(SERVER_QUERY, {"owner_role": desired.owner_role, "relay_role": desired.relay_role})
         server = cursor.fetchone()
     assert server is not None, "pg_roles has a row for current_user"
-    return replace(server, pooler=through_pooler(connection))
+    return server
 
 
 def read_slot(connection: Connection) -> Slot:
@@ -147,13 +145,3 @@ def read_slot(connection: Connection) -> Slot:
         slot = cursor.fetchone()
     assert slot is not None, "pgstream.settings has one row"
     return slot
-
-
-def through_pooler(connection: Connection) -> bool:
-    """Whether the process that answers is another than the one that the login named.
-
-    A pooler logs us in itself, with a process number of its own making; TCP proxies and port mappings pass it through.
-    """
-    with connection.cursor(row_factory=scalar_row) as cursor:
-        answering = cursor.execute("select pg_backend_pid()").fetchone()
-    return bool(answering != connection.info.backend_pid)

@@ -32,12 +32,6 @@ class Step:
 
 def refuse_server(desired: Desired, server: Server) -> None:
     """Raises the InstallerError that says why nothing can be installed here; returns where it can."""
-    if server.pooler:
-        raise ConfigurationError(
-            "the connection goes through a pooler (such as pgbouncer)",
-            why="session locks, session settings and replication do not pass one",
-            hint="name the server itself in the DSN: its own host and port",
-        )
     if server.server_version < VERSION_MIN:
         raise ConfigurationError(
             f"PostgreSQL {server.server_version_text} is older than 15", hint="upgrade to PostgreSQL 15 or newer"

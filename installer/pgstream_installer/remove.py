@@ -58,7 +58,7 @@ def uninstall(connection: Connection, *, end_relay: bool, tell: Tell) -> None:
 
     Raises InstallerError, also where a relay is connected and `end_relay` is false.
     """
-    with installer_lock(connection):
+    with installer_lock(connection, tell):
         installed = read_installed(connection)
         if installed is None:
             tell("pgstream is not installed")

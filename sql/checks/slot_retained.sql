@@ -6,5 +6,9 @@ select 'slot-retains' as id,
        'see why the relay is behind: pgstream status; look for long transactions, too' as hint
 from pgstream.settings as settings
 join pg_replication_slots as slot on slot.slot_name = settings.slot_name
-cross join lateral (select pg_wal_lsn_diff(pg_current_wal_lsn(), slot.restart_lsn) as bytes) as held
+cross join lateral (
+    select pg_wal_lsn_diff(
+        case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end,
+        slot.restart_lsn) as bytes
+) as held
 where held.bytes > 1024 ^ 3;

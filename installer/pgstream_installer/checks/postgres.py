@@ -8,9 +8,8 @@ from psycopg import errors
 
 from pgstream_installer.checks.facts import DatabaseFacts, read_facts
 from pgstream_installer.checks.finding import Finding, from_error, parse_severity
-from pgstream_installer.connect import Connection, connected, where
+from pgstream_installer.connect import Connection, PoolerError, connected, where
 from pgstream_installer.errors import InstallerError, RightsError, UnreachableError
-from pgstream_installer.observed import through_pooler
 from pgstream_installer.sqlfiles import SqlFile, check_files, newest_migration
 
 FINDING_COLUMNS = ["id", "severity", "what", "hint"]
@@ -30,7 +29,6 @@ def check_postgres(dsn: str) -> PostgresReport:
     try:
         with connected(dsn) as connection:
             place = where(connection)
-            report.findings += _pooler(connection, place)
             connection.execute("select set_config('pgstream.newest_migration', %s, false)", [str(newest_migration())])
             for file in check_files():
                 report.findings += run_check(connection, file, place)
@@ -38,6 +36,8 @@ def check_postgres(dsn: str) -> PostgresReport:
                 report.facts = read_facts(connection)
             except errors.InsufficientPrivilege as error:
                 report.findings.append(_not_run("the streams' subjects", error, place))
+    except PoolerError as error:
+        report.findings.append(from_error("pooler", "Postgres", error))
     except UnreachableError as error:
         report.findings.append(from_error("postgres-unreachable", "Postgres", error))
     except RightsError as error:
@@ -77,10 +77,3 @@ def _has(connection: Connection, relations: tuple[str, ...]) -> bool:
         [list(relations), list(relations)],
     ).fetchone()
     return bool(row and row[0])
-
-
-def _pooler(connection: Connection, place: str) -> list[Finding]:
-    if not through_pooler(connection):
-        return []
-    hint = "name the server itself in the DSN: replication and session settings do not pass a pooler"
-    return [Finding("pooler", "error", "the connection goes through a pooler (such as pgbouncer)", hint, place)]

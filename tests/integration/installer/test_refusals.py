@@ -49,24 +49,28 @@ def test_a_pooler(pgstream: Pgstream, postgres: EmbeddedPostgres, database: str)
         dsn = f"host=127.0.0.1 port={pooler.port} dbname={database} user=postgres sslmode=disable gssencmode=disable"
 
         assert_refused(pgstream("install", "--dsn", dsn), 78, "pooler")
+        assert_refused(pgstream("status", "--dsn", dsn), 78, "pooler")
         check = pgstream("check", "--dsn", dsn)
 
-    assert check.code == 1
+    assert check.code == 78
     assert "pooler" in check.out
 
 
 def test_a_standby(pgstream: Pgstream, tuned: EmbeddedPostgres) -> None:
+    assert pgstream("install", "--dsn", tuned.dsn()).code == 0
     standby = EmbeddedPostgres()
     try:
         tuned.run("pg_basebackup", "-D", str(standby.directory / "data"), "-d", tuned.dsn(), "-R", "-X", "stream")
         standby.start()
 
         assert_refused(pgstream("install", "--dsn", standby.dsn()), 78, "standby", "primary")
+        assert_refused(pgstream("uninstall", "--yes", "--dsn", standby.dsn()), 78, "standby")
         check = pgstream("check", "--dsn", standby.dsn())
     finally:
         standby.close()
     assert check.code == 1
     assert "standby" in check.out
+    assert pgstream("uninstall", "--yes", "--dsn", tuned.dsn()).code == 0
 
 
 def test_wal_level_replica(pgstream: Pgstream) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -172,3 +175,24 @@ def test_a_slot_that_has_to_wait_too_long_says_for_whom(
         writer.execute("rollback")
 
     assert pgstream("install", "--dsn", small.dsn("waiting")).code == 0
+
+
+def test_ctrl_c_while_it_waits_is_no_crash_and_the_next_install_finishes(
+    pgstream: Pgstream, small: EmbeddedPostgres
+) -> None:
+    with small.connect() as connection:
+        connection.execute("create database interrupted")
+    command = [sys.executable, "-u", "-m", "pgstream_installer.cli", "install", "--dsn", small.dsn("interrupted")]
+    with small.connect() as writer:
+        writer.execute("begin")
+        writer.execute("create table held (id int)")
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as waiting:
+            assert waiting.stdout is not None
+            while "the slot begins when" not in waiting.stdout.readline():
+                pass
+            waiting.send_signal(signal.SIGINT)
+            _, err = waiting.communicate()
+        writer.execute("rollback")
+
+    assert (waiting.returncode, err.strip()) == (130, "interrupted")
+    assert pgstream("install", "--dsn", small.dsn("interrupted")).code == 0

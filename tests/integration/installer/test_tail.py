@@ -74,6 +74,23 @@ async def test_it_shows_both_kinds_and_passes_over_what_is_not_ours(
     assert await take(tail, 2) == ["E1", "E2"]
 
 
+async def test_what_a_stream_delivers_to_others_is_not_shown_again(
+    nats: EmbeddedNats, client: Client, prefix: str
+) -> None:
+    await client.jetstream().add_stream(name=prefix, subjects=[f"{prefix}.stored.>"])
+    tail = Tail(client, NatsOptions(servers=(nats.url,)))
+    await tail.subscribe()
+
+    await publish(client, f"{prefix}.stored.insert", 1, stored=True)
+    for _ in range(2):
+        other = await client.jetstream().subscribe(f"{prefix}.stored.>", ordered_consumer=True)
+        await other.next_msg(timeout=10)
+        await other.unsubscribe()
+    await publish(client, f"{prefix}.plain.insert", 2)
+
+    assert await take(tail, 2) == ["E1", "E2"]
+
+
 async def test_since_reads_the_stream_then_goes_on_live_and_gives_nothing_twice(
     nats: EmbeddedNats, client: Client, prefix: str
 ) -> None:

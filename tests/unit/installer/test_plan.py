@@ -61,7 +61,6 @@ def test_a_good_server_is_not_refused() -> None:
 @pytest.mark.parametrize(
     ("server", "desired", "kind", "words"),
     [
-        (replace(SERVER, pooler=True), Desired(), ConfigurationError, "pooler"),
         (replace(SERVER, server_version=140000), Desired(), ConfigurationError, "older than 15"),
         (replace(SERVER, in_recovery=True), Desired(), ConfigurationError, "standby"),
         (replace(SERVER, schema="foreign"), Desired(), ConfigurationError, "did not make"),
