@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from pgstream_relay.change.plan import RelationPlan
 from pgstream_relay.change.relation import RelationKeys
 from pgstream_relay.control.decoding import ControlDecoder
+from pgstream_relay.control.refused import take_newest
 from pgstream_relay.control.state import CONTROL_SCHEMA, CONTROL_TABLES, ControlRow, ControlState
 from pgstream_relay.control.streams import (
     MESSAGES_SCHEMA,
@@ -185,6 +186,14 @@ class Pipeline:
         """The streams that the settings ask for at this point of the WAL."""
         names = {oid: (relation.schema, relation.name) for oid, relation in self._relations.items()}
         return needed_streams(self._control, names, announce_gaps=self.announce_gaps)
+
+    def take_newest_settings(self, document: Mapping[str, Any], stream: str) -> bool:
+        """NATS refuses `stream` for good: see `take_newest`. The settings taken are kept like any others."""
+        if not take_newest(self._control, ControlState.from_document(document), stream):
+            return False
+        self._settings_changed = True
+        self._forget_plans()
+        return True
 
     def set_targets(self, targets: Mapping[str, int], marks: Mapping[int, Mark]) -> None:
         """The ledger's targets by stream, each with the position that its stream holds already."""

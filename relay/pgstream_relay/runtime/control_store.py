@@ -155,6 +155,19 @@ class ControlStore:
             server_lsn=parse_lsn(row["server_lsn"]),
         )
 
+    async def read_newest_settings(self) -> dict[str, Any]:
+        """The control tables as they are committed now, as a document like KeptState's."""
+        row = await self._one(
+            """
+            select jsonb_build_object(
+                'settings', (select to_jsonb(s) from pgstream.settings s),
+                'streams', coalesce((select jsonb_agg(to_jsonb(s)) from pgstream.streams s), '[]'),
+                'tables', coalesce((select jsonb_agg(to_jsonb(t)) from pgstream.tables t), '[]')) as document
+            """
+        )
+        document: dict[str, Any] = row["document"]
+        return document
+
     async def write_settings(self, slot_name: str, lsn: int, document: dict[str, Any]) -> int:
         """Keeps the settings as of `lsn`; returns the LSN behind the WAL of doing so."""
         await self._execute(

@@ -12,6 +12,8 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
+import structlog
+
 from pgstream_relay.control.state import ControlState
 from pgstream_relay.pgoutput.shutdown import ShutdownDetector
 from pgstream_relay.pipeline import NeedRelation, NeedStreams, Pipeline, StoreObject
@@ -21,6 +23,7 @@ from pgstream_relay.runtime.gaps import GapAnnouncer, lost_tails
 from pgstream_relay.runtime.health import DatabaseHealth
 from pgstream_relay.runtime.metrics import DatabaseMetrics
 from pgstream_relay.runtime.nats_connection import NatsConnection
+from pgstream_relay.runtime.nats_errors import NatsError
 from pgstream_relay.runtime.postgres_errors import ServerUnavailable
 from pgstream_relay.runtime.publisher.outlets import Outlets
 from pgstream_relay.runtime.replication import Batch, ReplicationSession
@@ -37,6 +40,9 @@ MID_TRANSACTION_PATIENCE_SECONDS: Final = 0.005
 """How long the rest of a transaction is waited for before what came so far is settled."""
 POSITIONS_INTERVAL_SECONDS: Final = 5.0
 SHUTDOWN_GRACE_SECONDS: Final = 10.0
+
+
+log = structlog.get_logger()
 
 
 class StreamingSession:
@@ -170,7 +176,17 @@ class StreamingSession:
 
     async def _align_streams(self) -> None:
         """Brings streams and writers in line with the settings at this point of the WAL."""
-        await self._outlets.align(self._pipeline.needed_streams(), self._ledger)
+        outlets, pipeline = self._outlets, self._pipeline
+        try:
+            await outlets.align(pipeline.needed_streams(), self._ledger)
+        except NatsError as error:
+            if not error.refused_for_good or outlets.refused is None:
+                raise
+            newest = await self._store.read_newest_settings()
+            if not pipeline.take_newest_settings(newest, outlets.refused):
+                raise
+            log.warning("NATS refuses a setting: takes the newest one", stream=outlets.refused, error=error.message)
+            await outlets.align(pipeline.needed_streams(), self._ledger)
         self._pipeline.set_targets(self._outlets.targets, self._outlets.marks)
 
     async def _rest(self) -> None:

@@ -44,6 +44,8 @@ class Outlets:
         self.targets: dict[str, int] = {}
         self.marks: dict[int, Mark] = {}
         self.standings: dict[str, Standing] = {}
+        self.refused: str | None = None
+        """The stream that the last `align` failed at."""
         self._connection = connection
         self._source = source
         self._writers: dict[int, StreamWriter] = {EPHEMERAL: PlainWriter(connection)}
@@ -83,7 +85,9 @@ class Outlets:
         return refused
 
     async def _ensure(self, need: StreamNeed) -> None:
+        self.refused = need.name
         info = await ensure_stream(self._connection, DesiredStream.from_need(need), self._source.database_key)
+        self.refused = None
         if info is not None:
             self._streams[need.name] = info
 
