@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pgstream_relay.event.headers import key_header
-from pgstream_relay.event.values import PASS, Converter
+from pgstream_relay.event.values import PASS, QUOTE, Converter
 from pgstream_relay.pgoutput.messages import TupleValues
 from pgstream_relay.pgoutput.reader import MalformedMessage
 
@@ -42,13 +42,12 @@ def compile_encode_tuple(converters: Sequence[Converter], payload: bytes, key: S
         "        position += 2",
     ]
     for index, converter in enumerate(converters):
-        text = "buffer[start:position]"
         lines += [
             "        kind = buffer[position]",
             "        if kind == 116:",
             "            start = position + 5",
             "            position = start + length(buffer, position + 1)[0]",
-            f"            v{index} = {text if converter is PASS else f'c{index}({text})'}",
+            f"            v{index} = {_conversion(index, converter, 'buffer[start:position]')}",
             "        elif kind == 110:",
             f"            v{index} = b'null'",
             "            position += 1",
@@ -72,7 +71,7 @@ def compile_encode_tuple(converters: Sequence[Converter], payload: bytes, key: S
 def compile_convert_values(converters: Sequence[Converter]) -> ConvertValues:
     """One function from a list of raw values to a tuple of JSON values."""
     terms = [
-        f"b'null' if v{index} is None else " + (f"v{index}" if converter is PASS else f"c{index}(v{index})")
+        f"b'null' if v{index} is None else {_conversion(index, converter, f'v{index}')}"
         for index, converter in enumerate(converters)
     ]
     names = "".join(f"v{index}, " for index in range(len(converters)))
@@ -83,6 +82,15 @@ def compile_convert_values(converters: Sequence[Converter]) -> ConvertValues:
     ]
     convert: ConvertValues = _define("convert_values", lines, _namespace(converters))
     return convert
+
+
+def _conversion(index: int, converter: Converter, text: str) -> str:
+    """The expression of one value's JSON. The two commonest conversions are spelt out: no call at all."""
+    if converter is PASS:
+        return text
+    if converter is QUOTE:
+        return f"b'\"%b\"' % {text}"
+    return f"c{index}({text})"
 
 
 def _key_expression(key: Sequence[int]) -> str:
