@@ -8,6 +8,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from pgstream_relay.dsn import Target, parse_target
+from pgstream_relay.event.values import OUTPUT_SETTINGS
 from pgstream_relay.runtime.postgres_connect import explain_connection_failure
 from pgstream_relay.runtime.postgres_errors import ServerUnsuitable
 
@@ -16,14 +17,7 @@ Connection: TypeAlias = psycopg.AsyncConnection[tuple[Any, ...]]
 SERVER_VERSION_MIN = 140000
 
 SESSION_SETTINGS = {
-    # The text of values: CONTRACT section 2. They beat defaults of the role, the database and the server.
-    "DateStyle": "ISO,YMD",
-    "IntervalStyle": "postgres",
-    "TimeZone": "UTC",
-    "extra_float_digits": "1",
-    "bytea_output": "hex",
-    "lc_monetary": "C",
-    "search_path": "pg_catalog",
+    **OUTPUT_SETTINGS,
     "quote_all_identifiers": "off",
     # PostgreSQL 18 tells of a missing publication by a WARNING only.
     "client_min_messages": "notice",
@@ -34,7 +28,7 @@ SESSION_SETTINGS = {
     # A transaction larger than this is spilled to the server's disk before it is sent; 64 MB is the default.
     "logical_decoding_work_mem": "256MB",
 }
-"""Every role may set these (USERSET), on each version since 14."""
+"""Every role may set these (USERSET), on each version since 14; they beat defaults of the role and the database."""
 
 SETTINGS_IF_KNOWN = {
     # PostgreSQL 19: a fast shutdown waits no longer than this for the client to confirm everything.
