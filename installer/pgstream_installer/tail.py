@@ -23,6 +23,7 @@ from pgstream_installer.subjects import covers
 
 EVERYTHING = ">"
 RELATIVE = re.compile(r"^(\d+(?:\.\d+)?)(s|m|h|d)$")
+DELIVERED_BY_STREAM = "$JS.ACK."
 UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 WAITING_MESSAGES_MAX = 100_000
 WAITING_BYTES_MAX = 256 * 1024 * 1024
@@ -102,6 +103,10 @@ class Tail:
 
     async def _take_live(self, message: Msg) -> None:
         if message.subject.startswith(("$", "_INBOX.")) or self._is_inbox(message.subject):
+            return
+        # What a stream delivers to some consumer comes to its inbox under the event's own subject: a wildcard over
+        # everything takes it once more for each of them. The reply subject tells.
+        if message.reply.startswith(DELIVERED_BY_STREAM):
             return
         # A stream brings these itself, in its own order.
         if not any(covers(pattern, message.subject) for pattern in self._covered):
