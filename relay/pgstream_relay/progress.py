@@ -33,6 +33,7 @@ class Ledger:
         """The index of a new target."""
         self._handed.append(0)
         self._acknowledged.append(0)
+        self._last_handed += (0,)
         return len(self._handed) - 1
 
     def hand_over(self, target: int, count: int) -> None:
@@ -68,13 +69,28 @@ class Ledger:
         return sum(self._handed) - sum(self._acknowledged)
 
     @property
+    def handed_over(self) -> tuple[int, ...]:
+        """How much every target was handed so far, for `is_acknowledged`."""
+        return tuple(self._handed)
+
+    def is_acknowledged(self, handed: tuple[int, ...]) -> bool:
+        """Whether every target has stored what it was handed when `handed` was taken."""
+        # A target added later is missing at the end of `handed`: nothing of it was due then.
+        return all(have >= due for have, due in zip(self._acknowledged, handed, strict=False))
+
+    @property
+    def oldest_commit_us(self) -> int:
+        """Commit time (Unix, µs) of the oldest transaction with events that are not all stored; 0 without one."""
+        _ = self.stored_lsn
+        return next((committed_us for _, _, committed_us in self._open if committed_us), 0)
+
+    @property
     def stored_lsn(self) -> int:
         """Everything at or below it is acknowledged; `confirmed_lsn` may lag behind it while `hold` is in force."""
-        opened, acknowledged = self._open, self._acknowledged
+        opened = self._open
         while opened:
             end_lsn, handed, committed_us = opened[0]
-            # A target added later is missing at the end of `handed`: nothing of it was due then.
-            if any(have < due for have, due in zip(acknowledged, handed, strict=False)):
+            if not self.is_acknowledged(handed):
                 break
             self._stored_lsn = end_lsn
             if committed_us:

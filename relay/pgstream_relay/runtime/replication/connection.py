@@ -18,7 +18,6 @@ SERVER_VERSION_MIN = 140000
 
 SESSION_SETTINGS = {
     **OUTPUT_SETTINGS,
-    "quote_all_identifiers": "off",
     # PostgreSQL 18 tells of a missing publication by a WARNING only.
     "client_min_messages": "notice",
     "statement_timeout": "0",
