@@ -205,9 +205,7 @@ def _drop(slot: Slot) -> Step:
 def create_slot(desired: Desired) -> Step:
     """Makes the slot where there is none, and closes a gap that was opened for it; fit for any database."""
     text = f"""set local lock_timeout = '{SLOT_WAIT}';
-select pgstream.create_slot({str(desired.failover).lower()})
-where not exists (
-    select from pg_catalog.pg_replication_slots as slot join pgstream.settings using (slot_name));
+select pgstream.create_slot({str(desired.failover).lower()});
 update pgstream.gaps as gap
 set to_lsn = kept.lsn, to_time = now(), from_lsn = least(gap.from_lsn, kept.lsn)
 from pgstream.relay_state as kept join pgstream.settings using (slot_name)

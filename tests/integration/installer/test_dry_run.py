@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import uuid
 
-from pgstream_installer.embedded import EmbeddedPostgres
+import pytest
+
+from pgstream_installer.embedded import EmbeddedPostgres, EmbeddedServerError
 from tests.integration.installer.conftest import Pgstream
 from tests.integration.installer.test_install import dump
 
@@ -86,3 +88,15 @@ def test_names_are_quoted(pgstream: Pgstream, postgres: EmbeddedPostgres, databa
 
 def test_one_script_is_for_one_database(pgstream: Pgstream, dsn: str) -> None:
     assert pgstream("install", "--dry-run", "--dsn", dsn, "--dsn", f"{dsn} application_name=x").code == 2
+
+
+def test_the_script_refuses_a_slot_without_its_state_as_the_install_would(
+    pgstream: Pgstream, postgres: EmbeddedPostgres, database: str
+) -> None:
+    script = pgstream("install", "--dry-run").out
+    run_by_psql(postgres, database, script)
+    with postgres.connect(database) as connection:
+        connection.execute("delete from pgstream.relay_state")
+
+    with pytest.raises(EmbeddedServerError, match="made by hand"):
+        run_by_psql(postgres, database, script)
