@@ -6,8 +6,13 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from pgstream_installer.embedded import EmbeddedNats, EmbeddedPostgres
+
+# A loaded machine makes a slow example, not a wrong one.
+settings.register_profile("pgstream", deadline=None)
+settings.load_profile("pgstream")
 
 
 @pytest.fixture(scope="session")
