@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import sys
 import time
@@ -171,6 +172,27 @@ def kill_nats(arena: Arena) -> None:
     node.start()
 
 
+def kill_stalled_nats(arena: Arena) -> None:
+    """The server hangs, then dies: what the relay has sent meanwhile was never stored, and may not be confirmed."""
+    node = arena.nats_victim()
+    os.kill(node.pid, SIGSTOP)
+    time.sleep(arena.random.uniform(0.3, 2.0))
+    node.kill()
+    arena.pause(1.0)
+    node.start()
+
+
+def kill_relay_of_stalled_nats(arena: Arena) -> None:
+    """What a dead relay had sent is stored while its successor asks the stream where it stands."""
+    node = arena.nats_victim()
+    os.kill(node.pid, SIGSTOP)
+    time.sleep(arena.random.uniform(0.3, 2.0))
+    arena.relay.kill()
+    arena.relay.start()
+    arena.pause(2.0)
+    os.kill(node.pid, SIGCONT)
+
+
 def kill_postgres(arena: Arena) -> None:
     arena.postgres.kill()
     arena.pause(1.0)
@@ -218,6 +240,8 @@ FAULTS: Final[dict[str, tuple[Callable[[Arena], None], float]]] = {
     "relay-kill": (kill_relay, 25),
     "relay-term": (stop_relay, 12),
     "nats-kill": (kill_nats, 25),
+    "nats-stall": (kill_stalled_nats, 8),
+    "relay-stall": (kill_relay_of_stalled_nats, 8),
     "postgres-kill": (kill_postgres, 15),
     "both-kill": (kill_both, 8),
     "all-kill": (kill_all, 5),
