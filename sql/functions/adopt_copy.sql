@@ -5,7 +5,6 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   former_stream text := pgstream.default_stream();
-  row_here pgstream.tables;
 begin
   delete from pgstream.former_identities f where pgstream.relation_oid(f.table_schema, f.table_name) is null;
   update pgstream.former_identities f
@@ -14,17 +13,10 @@ begin
         from pgstream.former_identities i) as here
   where here.table_oid = f.table_oid;
 
-  for row_here in select * from pgstream.tables loop
-    begin
-      update pgstream.tables t set enabled = t.enabled
-      where (t.table_schema, t.table_name) = (row_here.table_schema, row_here.table_name);
-    exception when others then
-      raise warning using
-        message = format('the row of %I.%I was not brought in step with this copy: %s',
-          row_here.table_schema, row_here.table_name, sqlerrm),
-        hint = 'pgstream.table_status shows the UPDATE for an owner of the table.';
-    end;
-  end loop;
+  -- tables_fill finds the oids; publication and identities came with the copy, and table_status shows where not.
+  alter table pgstream.tables disable trigger tables_apply;
+  update pgstream.tables set enabled = enabled;
+  alter table pgstream.tables enable trigger tables_apply;
 
   -- Last: until here relid is known not to be trusted.
   update pgstream.settings s
@@ -37,4 +29,5 @@ begin
   insert into pgstream.streams (name) values (pgstream.default_stream()) on conflict do nothing;
 end
 $$;
-comment on function pgstream.adopt_copy() is 'Private. In a clone or a restored dump: the settings become this database''s own, with a slot name of its own.';
+comment on function pgstream.adopt_copy() is 'Private. In a clone or a restored dump: the settings become this '
+  'database''s own, with a slot name of its own.';

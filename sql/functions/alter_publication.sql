@@ -21,4 +21,5 @@ exception
       'Write to pgstream.tables in a transaction of its own, or before the table is written to.', '55006');
 end
 $$;
-comment on function pgstream.alter_publication(text, oid, timestamptz) is 'Private. Adds (add) the table to publication pgstream or drops (drop) it.';
+comment on function pgstream.alter_publication(text, oid, timestamptz) is 'Private. Adds (add) the table to '
+  'publication pgstream or drops (drop) it.';

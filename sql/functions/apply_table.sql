@@ -38,4 +38,5 @@ begin
   end if;
 end
 $$;
-comment on function pgstream.apply_table(pgstream.tables, timestamptz) is 'Private. Brings publication and replica identity in step with a row.';
+comment on function pgstream.apply_table(pgstream.tables, timestamptz) is 'Private. Brings publication and replica '
+  'identity in step with a row.';

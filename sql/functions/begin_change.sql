@@ -5,4 +5,5 @@ create or replace function pgstream.begin_change() returns void
 language sql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$ update pgstream.change_count set changes = changes + 1 $$;
-comment on function pgstream.begin_change() is 'Private. Waits for the other change of subjects that has not been committed yet.';
+comment on function pgstream.begin_change() is 'Private. Waits for the other change of subjects that has not been '
+  'committed yet.';

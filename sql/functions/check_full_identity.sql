@@ -13,9 +13,11 @@ begin
   if found then
     perform pgstream.refuse('pgstream_full_beside_column_list',
       format('%s can''t get REPLICA IDENTITY FULL', other.name),
-      format('Publication %I has a column list for it: with FULL the application''s UPDATE and DELETE would fail.', other.pubname),
+      format('Publication %I has a column list for it: with FULL the application''s UPDATE and DELETE would fail.',
+        other.pubname),
       'Set replica_identity = ''keep''.', '55000');
   end if;
 end
 $$;
-comment on function pgstream.check_full_identity(oid) is 'Private. Refuses REPLICA IDENTITY FULL beside another publication''s column list.';
+comment on function pgstream.check_full_identity(oid) is 'Private. Refuses REPLICA IDENTITY FULL beside another '
+  'publication''s column list.';

@@ -25,12 +25,14 @@ begin
       'It makes the key of each event.', 'Name each column once, or leave it null for the primary key.');
   end if;
   if not changed.key_columns <@ all_columns then
-    perform pgstream.refuse('pgstream_key_column_missing', format('key_columns has a column that %s does not stream', named),
+    perform pgstream.refuse('pgstream_key_column_missing', format('key_columns has a column that %s does not stream',
+      named),
       format('It streams %s (no generated columns).', array_to_string(all_columns, ', ')),
       'Name columns of the table as they are written there.', '42703');
   end if;
   if not changed.key_columns <@ covered then
-    perform pgstream.refuse('pgstream_key_not_covered', format('key_columns of %s are not covered by its replica identity', named),
+    perform pgstream.refuse('pgstream_key_not_covered', format('key_columns of %s are not covered by its replica '
+      'identity', named),
       format('A delete would carry %s only%s.', array_to_string(covered, ', '),
         case when partitioned then ', as each later partition begins with the default identity' else '' end),
       case when partitioned then 'Use columns of the primary key.'
@@ -38,4 +40,5 @@ begin
   end if;
 end
 $$;
-comment on function pgstream.check_key(pgstream.tables, text) is 'Private. Refuses a table whose UPDATE or DELETE would fail, or whose events would lack their key.';
+comment on function pgstream.check_key(pgstream.tables, text) is 'Private. Refuses a table whose UPDATE or DELETE '
+  'would fail, or whose events would lack their key.';

@@ -12,9 +12,11 @@ begin
       format('table %s has a row already', pgstream.relation_name(changed.relid)),
       format('It is the row of %I.%I, its name at that time: settings belong to the table, not to its name.',
         other.table_schema, other.table_name),
-      format('UPDATE pgstream.tables SET table_schema = %L, table_name = %L WHERE (table_schema, table_name) = (%L, %L);',
+      format('UPDATE pgstream.tables SET table_schema = %L, table_name = %L WHERE (table_schema, table_name) = (%L, '
+        '%L);',
         changed.table_schema, changed.table_name, other.table_schema, other.table_name), '23505');
   end if;
 end
 $$;
-comment on function pgstream.check_not_twice(pgstream.tables) is 'Private. Refuses a second row for a table that was renamed.';
+comment on function pgstream.check_not_twice(pgstream.tables) is 'Private. Refuses a second row for a table that was '
+  'renamed.';

@@ -22,4 +22,5 @@ begin
   end if;
 end
 $$;
-comment on function pgstream.check_rights(oid) is 'Private. Refuses who does not own the table, or is no member of the publication''s owner.';
+comment on function pgstream.check_rights(oid) is 'Private. Refuses who does not own the table, or is no member of '
+  'the publication''s owner.';

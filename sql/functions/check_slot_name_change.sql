@@ -12,4 +12,5 @@ begin
   end if;
 end
 $$;
-comment on function pgstream.check_slot_name_change(text, text) is 'Private. Refuses another slot name while the slot is there.';
+comment on function pgstream.check_slot_name_change(text, text) is 'Private. Refuses another slot name while the slot '
+  'is there.';

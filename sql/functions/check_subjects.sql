@@ -29,9 +29,12 @@ begin
         clash.other_pattern, clash.other_schema, clash.other_table),
       format('The one is %s, the other %s. Two tables may share subjects only if both are persistent, in one stream, '
         'and one pattern contains the other; else events would fall into the wrong stream, or NATS would refuse it.',
-        concat_ws(' in stream ', clash.mode, clash.stream), concat_ws(' in stream ', clash.other_mode, clash.other_stream)),
-      'Change subject or event_subjects of one of them so that a token differs, or set the same mode and stream.', '23P01');
+        concat_ws(' in stream ', clash.mode, clash.stream), concat_ws(' in stream ', clash.other_mode,
+          clash.other_stream)),
+      'Change subject or event_subjects of one of them so that a token differs, or set the same mode and stream.',
+        '23P01');
   end if;
 end
 $$;
-comment on function pgstream.check_subjects(text, text) is 'Private. Refuses subjects of a table (null: of all) that are illegal, or overlap with another''s.';
+comment on function pgstream.check_subjects(text, text) is 'Private. Refuses subjects of a table (null: of all) that '
+  'are illegal, or overlap with another''s.';

@@ -42,10 +42,12 @@ begin
       format('Name the root: %s.', pgstream.relation_name(pg_partition_root(found_table.oid))), '42809');
   end if;
   if found_table.relkind = 'p' and pgstream.identity_columns(found_table.oid, 'd') is null then
-    perform pgstream.refuse('pgstream_partitioned_without_key', format('partitioned table %s has no primary key', named),
+    perform pgstream.refuse('pgstream_partitioned_without_key', format('partitioned table %s has no primary key',
+      named),
       'Each later partition begins with the default replica identity: without a key the application''s UPDATE and '
       'DELETE would fail there.', format('ALTER TABLE %s ADD PRIMARY KEY (…);', named), '55000');
   end if;
 end
 $$;
-comment on function pgstream.check_table(pgstream.tables) is 'Private. Refuses a row whose table is missing or of a kind that can''t be streamed.';
+comment on function pgstream.check_table(pgstream.tables) is 'Private. Refuses a row whose table is missing or of a '
+  'kind that can''t be streamed.';

@@ -6,11 +6,14 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   literal text := regexp_replace(template, '\{(database|schema|table|operation)\}', '', 'g');
-  subject text := replace(pgstream.fill_subject(template, database, table_schema, table_name), '{operation}', 'truncate');
+  longest_operation constant text := 'truncate';
+  subject text := replace(
+    pgstream.fill_subject(template, database, table_schema, table_name), '{operation}', longest_operation);
   reason text;
 begin
   if template ~ '\{(row\.|key\})' and place <> 'settings.subject' then
-    perform pgstream.refuse('pgstream_not_available', format('{row.…} and {key} are not available yet in this version (%s)', place),
+    perform pgstream.refuse('pgstream_not_available',
+      format('{row.…} and {key} are not available yet in this version (%s)', place),
       'Rather than be ignored, they are refused.', 'Use {database}, {schema}, {table} and {operation}.', '0A000');
   end if;
   reason := case
@@ -25,10 +28,12 @@ begin
       then 'NATS does not take a wildcard as first token of a stream''s subject, which {operation} needs there'
   end;
   if reason is not null then
-    perform pgstream.refuse('pgstream_subject_illegal', format('%s %s can''t be a subject', place, quote_literal(template)),
+    perform pgstream.refuse('pgstream_subject_illegal', format('%s %s can''t be a subject', place,
+      quote_literal(template)),
       upper(left(reason, 1)) || substr(reason, 2) || '.',
       'Tokens are separated by dots; the default is {database}.{schema}.{table}.{operation}.');
   end if;
 end
 $$;
-comment on function pgstream.check_template(text, text, text, text, text, text) is 'Private. Refuses a template that can''t give a legal subject for that table.';
+comment on function pgstream.check_template(text, text, text, text, text, text) is 'Private. Refuses a template that '
+  'can''t give a legal subject for that table.';

@@ -19,9 +19,11 @@ begin
     perform pgstream.check_word('operations', coalesce(word, 'null'), operations);
   end loop;
   if changed.event_subjects is not null then
-    if jsonb_typeof(changed.event_subjects) <> 'object' or jsonb_path_exists(changed.event_subjects, 'strict $.* ? (@.type() != "string")') then
+    if jsonb_typeof(changed.event_subjects) <> 'object' or jsonb_path_exists(changed.event_subjects, 'strict $.* ? '
+      '(@.type() != "string")') then
       perform pgstream.refuse('pgstream_event_subjects', 'event_subjects is not an object of operation to template',
-        format('It is %s.', jsonb_typeof(changed.event_subjects)), 'Write it so: {"insert": "{database}.new.{table}"}.');
+        format('It is %s.', jsonb_typeof(changed.event_subjects)), 'Write it so: {"insert": '
+          '"{database}.new.{table}"}.');
     end if;
     for word in select jsonb_object_keys(changed.event_subjects) loop
       perform pgstream.check_word('event_subjects', word, operations || text 'unknown');
@@ -29,4 +31,5 @@ begin
   end if;
 end
 $$;
-comment on function pgstream.check_values(pgstream.tables) is 'Private. Refuses values that mean nothing, whatever the table.';
+comment on function pgstream.check_values(pgstream.tables) is 'Private. Refuses values that mean nothing, whatever '
+  'the table.';

@@ -11,4 +11,5 @@ as $$
     'tables', (select coalesce(jsonb_agg(to_jsonb(t) order by t.table_schema, t.table_name), '[]')
                from pgstream.tables t))
 $$;
-comment on function pgstream.control_rows() is 'Private. The control tables as one object, as pgstream.relay_state keeps them.';
+comment on function pgstream.control_rows() is 'Private. The control tables as one object, as pgstream.relay_state '
+  'keeps them.';

@@ -10,4 +10,5 @@ as $$
     and s.name <> pgstream.default_stream()
   on conflict do nothing
 $$;
-comment on function pgstream.copy_default_stream(pgstream.settings) is 'Private. After a change of the alias: a row for the default stream''s new name, like the former one''s.';
+comment on function pgstream.copy_default_stream(pgstream.settings) is 'Private. After a change of the alias: a row '
+  'for the default stream''s new name, like the former one''s.';

@@ -42,4 +42,6 @@ begin
   return start_lsn;
 end
 $$;
-comment on function pgstream.create_slot(boolean) is 'Creates the replication slot settings.slot_name (a failover slot on 17 and newer, unless told otherwise) with the state of the settings at its first position; returns that position. Does nothing where the slot is there.';
+comment on function pgstream.create_slot(boolean) is 'Creates the replication slot settings.slot_name (a failover '
+  'slot on 17 and newer, unless told otherwise) with the state of the settings at its first position; returns that '
+    'position. Does nothing where the slot is there.';

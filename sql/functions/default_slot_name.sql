@@ -8,4 +8,5 @@ as $$
   end
   from regexp_replace(lower(database_name collate "C"), '[^a-z0-9_]', '_', 'g') as plain
 $$;
-comment on function pgstream.default_slot_name(text) is 'Private. pgstream_ and the database''s name in lower case, other characters _, with a hash where that changed or cut it.';
+comment on function pgstream.default_slot_name(text) is 'Private. pgstream_ and the database''s name in lower case, '
+  'other characters _, with a hash where that changed or cut it.';

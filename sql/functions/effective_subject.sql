@@ -9,4 +9,5 @@ as $$
   from pgstream.settings s
   left join (pg_class c join pg_namespace n on n.oid = c.relnamespace) on c.oid = streamed.relid
 $$;
-comment on function pgstream.effective_subject(pgstream.tables, text) is 'Subject of a table''s events of that operation.';
+comment on function pgstream.effective_subject(pgstream.tables, text) is 'Subject of a table''s events of that '
+  'operation.';

@@ -15,4 +15,5 @@ as $$
                  generate_series(0, length(bytes) - 1) as position) as each_byte)
   end
 $$;
-comment on function pgstream.escape_token(text) is 'One legal, reversible NATS token: each UTF-8 byte outside A-Z a-z 0-9 _ - becomes =XX, an empty token =.';
+comment on function pgstream.escape_token(text) is 'One legal, reversible NATS token: each UTF-8 byte outside A-Z a-z '
+  '0-9 _ - becomes =XX, an empty token =.';

@@ -28,4 +28,5 @@ begin
   return found_slot.confirmed_flush_lsn;
 end
 $$;
-comment on function pgstream.existing_slot(text) is 'Private. Confirmed position of the slot if it is there and ours and usable, null if there is none.';
+comment on function pgstream.existing_slot(text) is 'Private. Confirmed position of the slot if it is there and ours '
+  'and usable, null if there is none.';

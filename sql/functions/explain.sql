@@ -10,7 +10,8 @@ declare
   whole oid := coalesce(pg_partition_root(relation), relation);
 begin
   perform pgstream.check_word('operation', operation, '{insert,update,delete,truncate,snapshot,unknown}');
-  select * into streamed from pgstream.tables t where t.relid in (relation, whole) order by t.relid = whole desc limit 1;
+  select * into streamed from pgstream.tables t where t.relid in (relation,
+    whole) order by t.relid = whole desc limit 1;
   published := false;
   if not found then
     reason := format('%s has no row in pgstream.tables', relation);
@@ -34,4 +35,5 @@ begin
   end if;
 end
 $$;
-comment on function pgstream.explain(regclass, text, jsonb) is 'Whether an operation on a table is published, why (not), and where to. row_data: a row as JSON, for subjects made of its columns; not used in this version.';
+comment on function pgstream.explain(regclass, text, jsonb) is 'Whether an operation on a table is published, why '
+  '(not), and where to. row_data: a row as JSON, for subjects made of its columns; not used in this version.';

@@ -8,4 +8,5 @@ as $$
     '{schema}', pgstream.escape_token(table_schema)),
     '{table}', pgstream.escape_token(table_name))
 $$;
-comment on function pgstream.fill_subject(text, text, text, text) is 'A subject template with {database}, {schema} and {table} filled in, escaped.';
+comment on function pgstream.fill_subject(text, text, text, text) is 'A subject template with {database}, {schema} '
+  'and {table} filled in, escaped.';

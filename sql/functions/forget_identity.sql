@@ -7,4 +7,5 @@ as $$
   where f.table_oid = relation
     and not exists (select from pg_class c where c.oid = f.table_oid and c.relreplident = 'f')
 $$;
-comment on function pgstream.forget_identity(oid) is 'Private. Drops the note of a table that is gone or has another identity again.';
+comment on function pgstream.forget_identity(oid) is 'Private. Drops the note of a table that is gone or has another '
+  'identity again.';

@@ -33,4 +33,5 @@ begin
   end loop;
 end
 $$;
-comment on function pgstream.give_identity_back(oid, boolean, timestamptz) is 'Private. Gives a table and its partitions the replica identity they had, where it is of use to UPDATE and DELETE.';
+comment on function pgstream.give_identity_back(oid, boolean, timestamptz) is 'Private. Gives a table and its '
+  'partitions the replica identity they had, where it is of use to UPDATE and DELETE.';

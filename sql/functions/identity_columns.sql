@@ -22,4 +22,5 @@ as $$
       having bool_and(a.attnotnull))
   end
 $$;
-comment on function pgstream.identity_columns(oid, "char", text) is 'Private. The columns that a replica identity (d, f, i, n) of the table holds; null where it is of no use to UPDATE and DELETE.';
+comment on function pgstream.identity_columns(oid, "char", text) is 'Private. The columns that a replica identity (d, '
+  'f, i, n) of the table holds; null where it is of no use to UPDATE and DELETE.';

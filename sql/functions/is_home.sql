@@ -6,4 +6,5 @@ as $$
   from pgstream.settings s, pg_database d
   where d.datname = current_database()
 $$;
-comment on function pgstream.is_home() is 'Private. False in a copy: clone, template or restored dump of the database that pgstream was installed in.';
+comment on function pgstream.is_home() is 'Private. False in a copy: clone, template or restored dump of the database '
+  'that pgstream was installed in.';

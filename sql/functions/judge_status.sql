@@ -33,4 +33,5 @@ begin
   end if;
 end
 $$;
-comment on function pgstream.judge_status(boolean, text, boolean, boolean, text, text) is 'Private. The state of pgstream.status, with what pgstream itself can say about it.';
+comment on function pgstream.judge_status(boolean, text, boolean, boolean, text, text) is 'Private. The state of '
+  'pgstream.status, with what pgstream itself can say about it.';

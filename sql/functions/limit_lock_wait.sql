@@ -5,4 +5,5 @@ as $$
   select set_config('lock_timeout',
     greatest(1, ceil(extract(epoch from deadline - clock_timestamp()) * 1000))::integer || 'ms', true)
 $$;
-comment on function pgstream.limit_lock_wait(timestamptz) is 'Private. Sets lock_timeout to what is left until the deadline; a trigger function with its own lock_timeout clause undoes that at its end.';
+comment on function pgstream.limit_lock_wait(timestamptz) is 'Private. Sets lock_timeout to what is left until the '
+  'deadline; a trigger function with its own lock_timeout clause undoes that at its end.';

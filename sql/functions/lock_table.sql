@@ -27,4 +27,5 @@ begin
   end if;
 end
 $$;
-comment on function pgstream.lock_table(oid, text, timestamptz) is 'Private. Locks a table, with its partitions, before the deadline.';
+comment on function pgstream.lock_table(oid, text, timestamptz) is 'Private. Locks a table, with its partitions, '
+  'before the deadline.';

@@ -14,4 +14,5 @@ begin
   end loop;
 end
 $$;
-comment on function pgstream.make_identity_full(oid) is 'Private. REPLICA IDENTITY FULL for the table and its partitions, the former ones remembered.';
+comment on function pgstream.make_identity_full(oid) is 'Private. REPLICA IDENTITY FULL for the table and its '
+  'partitions, the former ones remembered.';

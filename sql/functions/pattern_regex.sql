@@ -12,4 +12,5 @@ as $$
   from unnest(string_to_array(pattern, '.')) with ordinality as t (token, position),
        regexp_replace(token, '([][\\^$.|?*+(){}])', '\\\1', 'g') as quoted
 $$;
-comment on function pgstream.pattern_regex(text, boolean) is 'Private. Regular expression of the patterns that overlap with this one, or (overlap false) that it contains.';
+comment on function pgstream.pattern_regex(text, boolean) is 'Private. Regular expression of the patterns that '
+  'overlap with this one, or (overlap false) that it contains.';

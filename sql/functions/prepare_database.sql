@@ -13,4 +13,5 @@ begin
   end if;
 end
 $$;
-comment on function pgstream.prepare_database() is 'Private. Fills in the row of settings and that of the default stream.';
+comment on function pgstream.prepare_database() is 'Private. Fills in the row of settings and that of the default '
+  'stream.';

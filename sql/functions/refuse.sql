@@ -11,4 +11,5 @@ begin
     message = refuse.message, detail = refuse.detail, hint = refuse.hint;
 end
 $$;
-comment on function pgstream.refuse(text, text, text, text, text) is 'Private. Raises an error with DETAIL, HINT and a stable id in the field CONSTRAINT.';
+comment on function pgstream.refuse(text, text, text, text, text) is 'Private. Raises an error with DETAIL, HINT and '
+  'a stable id in the field CONSTRAINT.';

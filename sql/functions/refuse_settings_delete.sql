@@ -5,7 +5,8 @@ as $$
 begin
   perform pgstream.refuse('pgstream_settings_delete', 'the row of pgstream.settings can''t be deleted',
     'Every table''s settings rest on it.',
-    'UPDATE pgstream.settings SET … = DEFAULT to go back to a default; pgstream uninstall takes pgstream away.', '0A000');
+    'UPDATE pgstream.settings SET … = DEFAULT to go back to a default; pgstream uninstall takes pgstream away.',
+      '0A000');
   return null;
 end
 $$;

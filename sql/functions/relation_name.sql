@@ -6,4 +6,5 @@ as $$
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
   where c.oid = relation
 $$;
-comment on function pgstream.relation_name(oid) is 'Private. Qualified and quoted name of a relation, null if it is gone.';
+comment on function pgstream.relation_name(oid) is 'Private. Qualified and quoted name of a relation, null if it is '
+  'gone.';

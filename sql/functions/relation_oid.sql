@@ -7,4 +7,5 @@ as $$
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
   where n.nspname = table_schema and c.relname = table_name
 $$;
-comment on function pgstream.relation_oid(text, text) is 'Private. Oid of the relation of that name, null if there is none.';
+comment on function pgstream.relation_oid(text, text) is 'Private. Oid of the relation of that name, null if there is '
+  'none.';

@@ -9,4 +9,5 @@ as $$
   from pg_partition_tree(relation::regclass) p join pg_class c on c.oid = p.relid
   where c.relkind in ('r', 'p') and c.relpersistence = 'p'
 $$;
-comment on function pgstream.relation_tree(oid) is 'Private. The table and, where it is partitioned, its partitions that write WAL.';
+comment on function pgstream.relation_tree(oid) is 'Private. The table and, where it is partitioned, its partitions '
+  'that write WAL.';

@@ -9,4 +9,5 @@ begin
   perform pgstream.give_identity_back(relation, false, deadline);
 end
 $$;
-comment on function pgstream.release_table(oid, timestamptz) is 'Private. Takes a table, that may be gone, out of the publication and gives its identity back.';
+comment on function pgstream.release_table(oid, timestamptz) is 'Private. Takes a table, that may be gone, out of the '
+  'publication and gives its identity back.';

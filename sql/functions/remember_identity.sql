@@ -15,4 +15,5 @@ as $$
     set root_oid = excluded.root_oid, table_schema = excluded.table_schema, table_name = excluded.table_name,
         identity = excluded.identity, index_name = excluded.index_name, remembered_at = excluded.remembered_at
 $$;
-comment on function pgstream.remember_identity(oid) is 'Private. Notes the table''s present replica identity, before it is made full.';
+comment on function pgstream.remember_identity(oid) is 'Private. Notes the table''s present replica identity, before '
+  'it is made full.';

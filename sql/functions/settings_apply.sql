@@ -33,4 +33,5 @@ begin
   return null;
 end
 $$;
-comment on function pgstream.settings_apply() is 'Private. Trigger function: judges the settings against every table, then changes replica identities where that setting changed.';
+comment on function pgstream.settings_apply() is 'Private. Trigger function: judges the settings against every table, '
+  'then changes replica identities where that setting changed.';

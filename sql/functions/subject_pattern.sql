@@ -6,4 +6,5 @@ as $$
   select regexp_replace(
     pgstream.fill_subject(template, database, table_schema, table_name), '[^.]*\{operation\}[^.]*', '*', 'g')
 $$;
-comment on function pgstream.subject_pattern(text, text, text, text) is 'The NATS subject pattern of a template: {database}, {schema}, {table} filled in, a token that holds {operation} becomes *.';
+comment on function pgstream.subject_pattern(text, text, text, text) is 'The NATS subject pattern of a template: '
+  '{database}, {schema}, {table} filled in, a token that holds {operation} becomes *.';

@@ -24,7 +24,8 @@ begin
     hint := 'DELETE FROM pgstream.tables ' || this_row;
   elsif by_name is distinct from streamed.relid then
     problem := format('the table is now %s, and goes on under that name', named);
-    hint := (select format('UPDATE pgstream.tables SET table_schema = %L, table_name = %L %s', n.nspname, here.relname, this_row)
+    hint := (select format('UPDATE pgstream.tables SET table_schema = %L, table_name = %L %s', n.nspname,
+      here.relname, this_row)
              from pg_namespace n where n.oid = here.relnamespace);
   elsif not streamed.enabled then
     return;
@@ -36,7 +37,8 @@ begin
     hint := touch;
   elsif pgstream.current_identity(here.oid) is null then
     problem := 'the table has no usable replica identity: its UPDATE and DELETE fail';
-    hint := format('ALTER TABLE %s ADD PRIMARY KEY (…); or UPDATE pgstream.tables SET replica_identity = ''full'' %s', named, this_row);
+    hint := format('ALTER TABLE %s ADD PRIMARY KEY (…); or UPDATE pgstream.tables SET replica_identity = ''full'' '
+      '%s', named, this_row);
   else
     odd_partition := (
       select c.oid from pgstream.relation_tree(here.oid) as tree (oid) join pg_class c on c.oid = tree.oid
@@ -52,4 +54,5 @@ begin
   end if;
 end
 $$;
-comment on function pgstream.table_problem(pgstream.tables) is 'Private. What is wrong with a streamed table, and the statement that mends it.';
+comment on function pgstream.table_problem(pgstream.tables) is 'Private. What is wrong with a streamed table, and the '
+  'statement that mends it.';

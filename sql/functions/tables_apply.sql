@@ -23,11 +23,13 @@ begin
 
   perform pgstream.check_values(new);
   -- Stopping a table works whatever has become of it.
-  if new.enabled or tg_op = 'INSERT' or held is distinct from new.relid then
+  if new.enabled or tg_op = 'INSERT'
+    or (new.table_schema, new.table_name) <> (old.table_schema, old.table_name)
+  then
     perform pgstream.check_table(new);
-    perform pgstream.check_rights(new.relid);
     perform pgstream.check_not_twice(new);
   end if;
+  perform pgstream.check_rights(new.relid);
   if new.enabled then
     perform pgstream.take_turn(deadline);
     perform pgstream.check_subjects(new.table_schema, new.table_name);
@@ -36,4 +38,5 @@ begin
   return null;
 end
 $$;
-comment on function pgstream.tables_apply() is 'Private. Trigger function: judges a row of pgstream.tables, then changes publication and replica identity.';
+comment on function pgstream.tables_apply() is 'Private. Trigger function: judges a row of pgstream.tables, then '
+  'changes publication and replica identity.';

@@ -25,7 +25,8 @@ begin
       execute format('alter publication pgstream add table only pgstream.%I', control_table);
     end if;
   end loop;
-  comment on publication pgstream is 'pgstream: the tables of pgstream.tables, and pgstream''s control tables. Let pgstream alone change it.';
+  comment on publication pgstream is 'pgstream: the tables of pgstream.tables, and pgstream''s control tables. Let '
+    'pgstream alone change it.';
 end
 $$;
 
@@ -37,12 +38,23 @@ declare
   superuser constant boolean := (select r.rolsuper from pg_roles r where r.rolname = current_user);
   lend_create boolean;
 begin
-  if next_owner = present_owner or not exists (select from pg_roles r where r.rolname = next_owner) then
-    return;
+  if next_owner = present_owner or not exists (
+    select from pg_roles r where r.rolname = next_owner and pg_has_role(current_user, r.oid, 'USAGE'))
+  then
+    return;  -- owner_role.sql has said why
   end if;
   -- An owner of a publication needs CREATE on the database at the moment it becomes owner, and never again.
   lend_create := not superuser and not has_database_privilege(next_owner, current_database(), 'CREATE');
   if lend_create then
+    if not pg_has_role(current_user, (select d.datdba from pg_database d where d.datname = current_database()), 'USAGE')
+    then
+      raise exception using
+        errcode = 'insufficient_privilege', constraint = 'pgstream_database_owner',
+        message = format('%I can''t make publication pgstream over to role %I', current_user, next_owner),
+        detail = 'The new owner needs CREATE on the database at that moment; only the database''s owner can lend it.',
+        hint = format('Install as the owner of the database, or run: GRANT CREATE ON DATABASE %I TO %I;',
+          current_database(), next_owner);
+    end if;
     execute format('grant create on database %I to %I', current_database(), next_owner);
   end if;
   execute format('alter publication pgstream owner to %I', next_owner);

@@ -13,7 +13,8 @@ begin
     applied_at timestamptz not null default now(),
     applied_by text not null default current_user
   );
-  comment on table pgstream.migrations is 'The migrations of schema pgstream that were applied, one a row. Written by the install alone.';
+  comment on table pgstream.migrations is 'The migrations of schema pgstream that were applied, one a row. Written by '
+    'the install alone.';
   comment on column pgstream.migrations.id is 'Number of the file in migrations/.';
   comment on column pgstream.migrations.name is 'Name of the file in migrations/, without number and ending.';
   comment on column pgstream.migrations.applied_at is 'Start of the transaction that applied it.';

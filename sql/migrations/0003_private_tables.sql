@@ -25,15 +25,18 @@ begin
 end
 $migration$;
 
-comment on table pgstream.former_identities is 'Private. Replica identity that each table and partition had before pgstream made it full.';
+comment on table pgstream.former_identities is 'Private. Replica identity that each table and partition had before '
+  'pgstream made it full.';
 comment on column pgstream.former_identities.table_oid is 'The table or partition.';
 comment on column pgstream.former_identities.root_oid is 'The streamed table: itself, or the root of the partitions.';
-comment on column pgstream.former_identities.table_schema is 'Its schema at that time: finds it again after a dump and restore.';
+comment on column pgstream.former_identities.table_schema is 'Its schema at that time: finds it again after a dump '
+  'and restore.';
 comment on column pgstream.former_identities.table_name is 'Its name at that time.';
 comment on column pgstream.former_identities.identity is 'pg_class.relreplident: d default, i index, n nothing.';
 comment on column pgstream.former_identities.index_name is 'Name of the index where identity is i.';
 comment on column pgstream.former_identities.remembered_at is 'When it was made full.';
 
-comment on table pgstream.change_count is 'Private. One row that each change of subjects updates first, so that two such changes take turns.';
+comment on table pgstream.change_count is 'Private. One row that each change of subjects updates first, so that two '
+  'such changes take turns.';
 comment on column pgstream.change_count.one_row is 'Always true: keeps the table at one row.';
 comment on column pgstream.change_count.changes is 'Number of changes so far.';

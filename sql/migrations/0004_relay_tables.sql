@@ -70,7 +70,8 @@ comment on column pgstream.relay_positions.stream is 'The JetStream stream.';
 comment on column pgstream.relay_positions.last_sequence is 'Its last sequence.';
 comment on column pgstream.relay_positions.lsn is 'Commit LSN of that message.';
 comment on column pgstream.relay_positions.ordinal is 'Ordinal of that message within its transaction.';
-comment on column pgstream.relay_positions.stream_created is 'When NATS made the stream: one that was made anew is no stream that lost its tail.';
+comment on column pgstream.relay_positions.stream_created is 'When NATS made the stream: one that was made anew is no '
+  'stream that lost its tail.';
 comment on column pgstream.relay_positions.updated_at is 'When it was written.';
 
 comment on table pgstream.relays is 'The relays of this database, one row a process. pgstream.status is made of it.';

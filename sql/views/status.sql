@@ -13,7 +13,8 @@ create or replace view pgstream.status as
     active.version as relay_version,
     active.last_event_at,
     case when judged.state <> 'streaming' then coalesce(judged.error, active.error) end as error,
-    case when judged.state <> 'streaming' then coalesce(judged.hint, active.hint, 'See the log of the relay.') end as hint
+    case when judged.state <> 'streaming' then coalesce(judged.hint, active.hint, 'See the log of the '
+      'relay.') end as hint
   from pgstream.settings s
   left join pg_catalog.pg_replication_slots slot
     on slot.slot_name = s.slot_name and slot.database = pg_catalog.current_database()
@@ -28,7 +29,8 @@ create or replace view pgstream.status as
     slot.slot_name is not null, slot.wal_status, kept.slot_name is not null,
     active.fresh, active.state, active.error) as judged;
 comment on view pgstream.status is 'Whether this database is streaming; if not, why, and what to do. One row.';
-comment on column pgstream.status.state is 'streaming; stalled (a relay runs, and waits for something); lost (WAL is gone before it was published); offline (no relay).';
+comment on column pgstream.status.state is 'streaming; stalled (a relay runs, and waits for something); lost (WAL is '
+  'gone before it was published); offline (no relay).';
 comment on column pgstream.status.standbys is 'Relays that would take over.';
 comment on column pgstream.status.slot_name is 'The replication slot.';
 comment on column pgstream.status.slot_active is 'Whether somebody reads from it; null if it does not exist.';

@@ -1,17 +1,23 @@
+-- A table that was renamed streams under its new name, while its row still has the old one: both count.
 create or replace view pgstream.subject_patterns as
   select t.table_schema, t.table_name, t.relid, named.place, named.template,
-    pgstream.subject_pattern(named.template, pgstream.alias(),
-      coalesce(n.nspname::text, t.table_schema), coalesce(c.relname::text, t.table_name)) as pattern,
-    coalesce(n.nspname::text, t.table_schema) as subject_schema,
-    coalesce(c.relname::text, t.table_name) as subject_table,
+    pgstream.subject_pattern(named.template, pgstream.alias(), known_as.schema_name, known_as.table_name) as pattern,
+    known_as.schema_name as subject_schema,
+    known_as.table_name as subject_table,
     coalesce(t.mode, s.mode) as mode,
     case coalesce(t.mode, s.mode) when 'persistent' then coalesce(t.stream, pgstream.default_stream()) end as stream
   from pgstream.settings s
   cross join pgstream.tables t
-  left join pg_catalog.pg_class c on c.oid = t.relid
-  left join pg_catalog.pg_namespace n on n.oid = c.relnamespace
   cross join lateral (
-    select case when t.subject is null then 'settings.subject' else 'subject' end as place, coalesce(t.subject, s.subject) as template
+    select t.table_schema, t.table_name
+    union
+    select n.nspname::text, c.relname::text
+    from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where c.oid = t.relid
+  ) as known_as (schema_name, table_name)
+  cross join lateral (
+    select case when t.subject is null then 'settings.subject' else 'subject' end as place,
+      coalesce(t.subject, s.subject) as template
     where t.event_subjects is null
       or not t.event_subjects ?& array['insert', 'update', 'delete', 'truncate', 'snapshot', 'unknown']
     union
@@ -21,8 +27,9 @@ create or replace view pgstream.subject_patterns as
   union all
   -- Logical messages are events of a table pgstream.messages that does not exist.
   select 'pgstream', 'messages', null::oid, 'settings.subject', s.subject,
-    pgstream.subject_pattern(s.subject, pgstream.alias(), 'pgstream', 'messages'), 'pgstream', 'messages',
-    'persistent', pgstream.default_stream()
+    pg_catalog.replace(pgstream.fill_subject(s.subject, pgstream.alias(), 'pgstream', 'messages'), '{operation}',
+      'unknown'),
+    'pgstream', 'messages', 'persistent', pgstream.default_stream()
   from pgstream.settings s
   where s.message_prefixes <> '{}';
 comment on view pgstream.subject_patterns is 'Private. The NATS subject patterns of each enabled table.';

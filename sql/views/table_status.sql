@@ -20,6 +20,7 @@ comment on column pgstream.table_status.subjects is 'Object of operation to the 
 comment on column pgstream.table_status.mode is 'persistent or ephemeral.';
 comment on column pgstream.table_status.stream is 'JetStream stream; null where ephemeral.';
 comment on column pgstream.table_status.key_columns is 'Columns of the event''s key; null where there is no key.';
-comment on column pgstream.table_status.replica_identity is 'The table''s present identity: full, default, index, nothing.';
+comment on column pgstream.table_status.replica_identity is 'The table''s present identity: full, default, index, '
+  'nothing.';
 comment on column pgstream.table_status.problem is 'What is wrong; null if nothing is.';
 comment on column pgstream.table_status.hint is 'What mends it.';
