@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import importlib.util
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -49,6 +52,29 @@ def postgres_bin_directory() -> Path:
     return Path(spec.origin).parent / "pginstall" / "bin"
 
 
+def _reachable(bin_directory: Path, user: pwd.struct_passwd | None) -> Path:
+    """The binaries where the server's user can execute them: as they are, or else a copy of their tree."""
+    if user is None or may_traverse(user, bin_directory / "postgres"):
+        return bin_directory
+    return _copy_of(bin_directory)
+
+
+@functools.cache
+def _copy_of(bin_directory: Path) -> Path:
+    """One copy a process, removed at its end."""
+    installation = bin_directory.parent
+    copy = Path(tempfile.mkdtemp(prefix="pgstream-bin-", dir="/tmp"))
+    atexit.register(shutil.rmtree, copy, ignore_errors=True)
+    copy.chmod(0o755)
+    # Where a wheel brings libraries along, its programs look for them beside their package.
+    package = installation.parent
+    libraries = package.with_name(f"{package.name}.libs")
+    shutil.copytree(installation, copy / package.name / installation.name, symlinks=True)
+    if libraries.is_dir():
+        shutil.copytree(libraries, copy / libraries.name, symlinks=True)
+    return copy / package.name / installation.name / bin_directory.name
+
+
 class EmbeddedPostgres:
     """One server. `start()` makes the data directory on first use; `close()` stops it and removes all that it made.
 
@@ -66,21 +92,13 @@ class EmbeddedPostgres:
         self._user = unprivileged_user()
         # /tmp, not TMPDIR: a unix socket's path is limited to 107 bytes.
         self.directory = Path(tempfile.mkdtemp(prefix="pgstream-pg-", dir="/tmp"))
-        self._bin = self._reachable(bin_directory or postgres_bin_directory())
+        self._bin = _reachable(bin_directory or postgres_bin_directory(), self._user)
         self.data_directory = self.directory / "data"
         self.log_file = self.directory / "log"
         self.port = port or free_port()
         self._process: subprocess.Popen[bytes] | None = None
         if self._user is not None:
             os.chown(self.directory, self._user.pw_uid, self._user.pw_gid)
-
-    def _reachable(self, bin_directory: Path) -> Path:
-        """The binaries where the server's user can execute them: as they are, or else a copy of their tree."""
-        if self._user is None or may_traverse(self._user, bin_directory / "postgres"):
-            return bin_directory
-        copy = self.directory / "pginstall"
-        shutil.copytree(bin_directory.parent, copy, symlinks=True)
-        return copy / bin_directory.name
 
     def run(self, program: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Runs one of the server's programs (initdb, pg_ctl, pg_basebackup …) as the server's user."""
