@@ -10,6 +10,7 @@ import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.support.relay import clean_environment
@@ -124,17 +125,20 @@ def test_the_whole_tour(demo: Demo) -> None:
     traffic = demo.output.partition("Live traffic")[2].partition("Summary")[0]
     price = r"^  UPDATE products SET price = (\S+) WHERE id = (\d); *│ update +products \[\2\]  price: \S+ → \1$"
     assert re.search(price, traffic, re.MULTILINE)
-    assert re.search(r"in stream PGSTREAM_shop; 3 ephemeral\n.*p50 \d+\.\d ms", demo.output)
+    assert re.search(r"  (\d+) events: .*\n  \d+ stored in PGSTREAM_shop, 3 ephemeral\n.*p50 \d+\.\d ms", demo.output)
     assert "\x1b" not in demo.output
     demo.assert_nothing_is_left()
 
 
 @pytest.mark.parametrize("demo", [0], indirect=True)
-def test_until_ctrl_c(demo: Demo) -> None:
-    demo.read_until("Look around")
+def test_until_ctrl_c_with_somebody_who_looks_around(demo: Demo) -> None:
+    demo.read_until("pgstream status --dsn")
+    dsn = demo.output.split()[-1]
     demo.read_until("Live traffic, until Ctrl-C")
     demo.remember_processes()
-    demo.read_until("UPDATE")
+    with psycopg.connect(dsn) as connection:
+        connection.execute("update customers set name = 'Augusta Ada' where id = 1")
+    demo.read_until("customers [1]  name: Ada → Augusta Ada")
     demo.signal(signal.SIGINT)
     assert demo.end() == (0, "")
     assert "Nothing is left behind" in demo.output

@@ -12,11 +12,9 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
-from pgstream_installer.errors import InstallerError
 from pgstream_installer.render import Event
 from pgstream_installer.tail import Tail
 
-ARRIVAL_TIMEOUT_SECONDS = 20.0
 CHECK_SECONDS = 0.5
 
 
@@ -30,6 +28,11 @@ class Arrival:
     @property
     def operation(self) -> str:
         return str(self.event.document.get("operation"))
+
+    @property
+    def ephemeral(self) -> bool:
+        """Whatever goes to a stream carries the fence against a second writer."""
+        return "Nats-Expected-Last-Sequence" not in self.event.headers
 
 
 class Feed:
@@ -61,22 +64,24 @@ class Feed:
             self._arrived[event.headers.get("Pgstream-Xid", "")].append(Arrival(event, seconds_since_commit(event)))
             self._news.set()
 
-    async def take(self, xid: str, count: int) -> list[Arrival]:
-        """The `count` events of a transaction, in its order. Raises InstallerError where they do not come."""
-        deadline = time.monotonic() + ARRIVAL_TIMEOUT_SECONDS
-        while len(self._arrived[xid]) < count:
+    async def take(self, xid: str, count: int, *, timeout_seconds: float) -> list[Arrival]:
+        """The `count` events of a transaction, in its order; after `timeout_seconds`, those that have come."""
+        deadline = time.monotonic() + timeout_seconds
+        while len(self._arrived[xid]) < count and time.monotonic() < deadline:
             self._check()
             if self._task is not None and self._task.done():
                 self._task.result()
-            if time.monotonic() > deadline:
-                raise InstallerError(
-                    f"{count} events of transaction {xid} were to arrive in NATS, and {len(self._arrived[xid])} did"
-                )
             self._news.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), CHECK_SECONDS)
         # Ephemeral and persistent events come by different ways: only within one stream is arrival the order.
         return sorted(self._arrived.pop(xid), key=lambda one: int(one.event.headers.get("Pgstream-Seq", "0")))
+
+    def take_others(self) -> list[Arrival]:
+        """Events of transactions that nobody has asked for: somebody else works in this database, too."""
+        others = [arrival for arrivals in self._arrived.values() for arrival in arrivals]
+        self._arrived.clear()
+        return others
 
 
 def seconds_since_commit(event: Event) -> float:

@@ -17,7 +17,8 @@ from pgstream_installer.render import Event, Number, format_value, printable
 # A word on a coloured ground is too loud among so many.
 OPERATION_STYLES = {**RENDER_STYLES, "truncate": "bold magenta"}
 WIDE_CHARACTERS = 112
-SQL_SHARE = 0.46
+SQL_SHARE = 0.42
+SQL_CHARACTERS_MIN = 51
 SQL_CHARACTERS_MAX = 64
 MARGIN = "  "
 SQL_HANGING = 4
@@ -114,7 +115,7 @@ def beside(width: int, left: Sequence[Text], right: Sequence[Text]) -> list[Text
         typed = [Text(MARGIN).append_text(line) for line in folded(left, width - len(MARGIN), SQL_HANGING)]
         came = folded(right, width - len(inner), OPERATION_CHARACTERS)
         return [*typed, *(Text(inner).append_text(line) for line in came)]
-    left_width = min(int(width * SQL_SHARE), SQL_CHARACTERS_MAX)
+    left_width = max(SQL_CHARACTERS_MIN, min(int(width * SQL_SHARE), SQL_CHARACTERS_MAX))
     divider = " │ "
     right_width = width - left_width - len(divider) - len(MARGIN)
     rows = itertools.zip_longest(

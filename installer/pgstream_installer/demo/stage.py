@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -15,9 +15,13 @@ from pgstream_installer.demo.feed import Arrival, Feed, seconds_since_commit
 from pgstream_installer.demo.layout import event_lines, record_lines, sql_lines, table_lines
 from pgstream_installer.demo.screen import Screen
 from pgstream_installer.demo.shop import Transaction
+from pgstream_installer.errors import InstallerError
 
 Connection: TypeAlias = psycopg.AsyncConnection[tuple[Any, ...]]
-RELATION_QUERY = """
+ARRIVAL_TIMEOUT_SECONDS = 30.0
+PASSING_TIMEOUT_SECONDS = 5.0
+LATENCIES_MAX = 10_000
+DESTINATION_QUERY = """
 select subject.pattern, status.mode, status.stream
 from pgstream.table_status as status
 cross join lateral (select replace(status.subjects ->> 'update', '.update', '.*') as pattern) as subject
@@ -28,14 +32,16 @@ order by array_position(%s, status.table_name)
 
 @dataclass
 class Tally:
-    """What has been shown so far: events by operation, and seconds from each one's commit to the screen."""
+    """What has been shown so far: events by operation, and seconds from commit to screen of the latest."""
 
     operations: Counter[str] = field(default_factory=Counter)
-    latencies: list[float] = field(default_factory=list)
+    ephemeral: int = 0
+    latencies: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCIES_MAX))
 
-    def add(self, arrival: Arrival) -> None:
+    def add(self, arrival: Arrival, seconds: float) -> None:
         self.operations[arrival.operation] += 1
-        self.latencies.append(seconds_since_commit(arrival.event))
+        self.ephemeral += arrival.ephemeral
+        self.latencies.append(seconds)
 
     def latency(self, percent: int) -> float:
         """A percentile; 0 where there were no events."""
@@ -52,31 +58,76 @@ class Stage:
         self._connection = connection
         self._feed = feed
 
-    async def change(self, transaction: Transaction, *, brief: bool = False) -> None:
-        """A transaction of the shop, and beside each statement its events: one a row, and one for a TRUNCATE."""
+    async def change(self, transaction: Transaction) -> None:
+        """A transaction of the tour, and beside each statement its events: one a row, and one for a TRUNCATE.
+
+        Raises InstallerError where they do not all arrive.
+        """
+        counts, arrivals = await self._run(transaction, ARRIVAL_TIMEOUT_SECONDS)
+        if len(arrivals) < sum(counts):
+            raise InstallerError(f"{sum(counts)} events were to arrive in NATS, and {len(arrivals)} did")
+        several = len(counts) > 1
+        self.screen.block(sql_lines(f"-- {transaction.why}" + ("\nBEGIN;" if several else "")), [])
+        self._show(transaction, counts, arrivals, brief=False)
+        if several:
+            self.screen.block(sql_lines("COMMIT;"), [])
+
+    async def change_in_passing(self, transaction: Transaction) -> None:
+        """A transaction of the traffic, an event a line; then what others have changed meanwhile.
+
+        Whoever looks around may have switched off a table or changed rows: missing events are no fault as long as all
+        is well, nor is a row that stands in the way.
+        """
+        try:
+            counts, arrivals = await self._run(transaction, PASSING_TIMEOUT_SECONDS)
+        except psycopg.IntegrityError as error:
+            self.screen.block(
+                sql_lines("\n".join(transaction.statements)), [Text(str(error.diag.message_primary), style="dim")]
+            )
+            return
+        if len(arrivals) < sum(counts):
+            await self._require_streaming()
+            self.screen.block(sql_lines("\n".join(transaction.statements)), [])
+            self._show_others(arrivals)
+        else:
+            self._show(transaction, counts, arrivals, brief=True)
+        self._show_others(self._feed.take_others())
+
+    async def _run(self, transaction: Transaction, timeout_seconds: float) -> tuple[list[int], list[Arrival]]:
+        """How many rows each statement changed, and the events that came of them."""
         counts = []
         async with self._connection.transaction():
             for statement in transaction.statements:
                 cursor = await self._connection.execute(statement.encode())
                 counts.append(1 if statement.startswith("TRUNCATE") else cursor.rowcount)
-            xid = await self._value("select pg_current_xact_id()::text")
-        arrivals = await self._feed.take(xid, sum(counts))
-        several = len(counts) > 1 and not brief
-        if not brief:
-            self.screen.block(sql_lines(f"-- {transaction.why}" + ("\nBEGIN;" if several else "")), [])
+            cursor = await self._connection.execute(b"select pg_current_xact_id()::text")
+            (xid,) = await cursor.fetchone() or ("",)
+        return counts, await self._feed.take(xid, sum(counts), timeout_seconds=timeout_seconds)
+
+    def _show(self, transaction: Transaction, counts: list[int], arrivals: list[Arrival], *, brief: bool) -> None:
         rest = iter(arrivals)
         for statement, count in zip(transaction.statements, counts, strict=True):
             came = [line for arrival in islice(rest, count) for line in event_lines(arrival, brief=brief)]
             self.screen.block(sql_lines(statement), came)
-        if several:
-            self.screen.block(sql_lines("COMMIT;"), [])
         for arrival in arrivals:
-            self.tally.add(arrival)
+            self.tally.add(arrival, seconds_since_commit(arrival.event))
+
+    def _show_others(self, arrivals: list[Arrival]) -> None:
+        for arrival in arrivals:
+            self.screen.block([], event_lines(arrival, brief=True))
+            # These waited for their turn on the screen, not for anything of pgstream's.
+            self.tally.add(arrival, arrival.latency_seconds)
+
+    async def _require_streaming(self) -> None:
+        cursor = await self._connection.execute(b"select state, error, hint from pgstream.status")
+        state, error, hint = await cursor.fetchone() or ("offline", None, None)
+        if state != "streaming":
+            raise InstallerError(f"the relay streams no longer: it is {state}", why=error or "", hint=hint or "")
 
     async def configure(self, text: str, *tables: str) -> None:
         """A DBA's change of pgstream.tables; beside it, where the events of `tables` go from now on."""
         await self._connection.execute(text.encode())
-        cursor = await self._connection.execute(RELATION_QUERY, [list(tables), list(tables)])
+        cursor = await self._connection.execute(DESTINATION_QUERY, [list(tables), list(tables)])
         rows = await cursor.fetchall()
         self.screen.block(sql_lines(text), _destinations(rows))
 
@@ -88,11 +139,6 @@ class Stage:
         self.screen.lines([Text("  ").append_text(line) for line in sql_lines(query)])
         lines = record_lines(names, rows[0]) if record else table_lines(names, rows)
         self.screen.lines([Text("    ").append_text(line) for line in lines])
-
-    async def _value(self, query: str) -> str:
-        cursor = await self._connection.execute(query.encode())
-        row = await cursor.fetchone()
-        return str(row[0]) if row else ""
 
 
 def _destinations(rows: Sequence[tuple[Any, ...]]) -> list[Text]:

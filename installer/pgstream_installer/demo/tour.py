@@ -9,7 +9,8 @@ READ_SECONDS = 1.0
 
 CHOOSE_SQL = """\
 INSERT INTO pgstream.tables (table_name)
-VALUES ('customers'), ('products'), ('orders'), ('order_items');"""
+VALUES ('customers'), ('products'),
+       ('orders'), ('order_items');"""
 CHOOSE_EPHEMERAL_SQL = """\
 INSERT INTO pgstream.tables (table_name, mode)
 VALUES ('carts', 'ephemeral');"""

@@ -8,6 +8,7 @@ import time
 from rich.text import Text
 
 from pgstream_installer.demo.layout import format_latency
+from pgstream_installer.demo.screen import ACCENT
 from pgstream_installer.demo.shop import Shop
 from pgstream_installer.demo.stage import Stage, Tally
 from pgstream_installer.demo.tour import CARTS_AFTERWARDS
@@ -26,7 +27,7 @@ async def run_traffic(stage: Stage, seconds: int) -> None:
     try:
         with screen.footer():
             while end is None or time.monotonic() < end:
-                await stage.change(shop.next_transaction(), brief=True)
+                await stage.change_in_passing(shop.next_transaction())
                 screen.set_footer(_footer(stage.tally, end))
                 await asyncio.sleep(GAP_SECONDS)
     except asyncio.CancelledError:
@@ -35,6 +36,5 @@ async def run_traffic(stage: Stage, seconds: int) -> None:
 
 def _footer(tally: Tally, end: float | None) -> Text:
     left = "" if end is None else f"   {max(0.0, end - time.monotonic()):.0f} s left"
-    line = Text(f"  {tally.operations.total()} events", style="bold cyan")
-    line.append(f"   p50 {format_latency(tally.latency(50))}{left}   Ctrl-C ends it", style="not bold dim")
-    return line
+    line = Text().append(f"  {tally.operations.total()} events", style=ACCENT)
+    return line.append(f"   p50 {format_latency(tally.latency(50))}{left}   Ctrl-C ends it", style="dim")
