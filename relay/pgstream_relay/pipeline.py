@@ -142,6 +142,11 @@ class Pipeline:
         """The row of `pgstream.settings` at this point of the WAL."""
         return self._control.settings
 
+    @property
+    def open_commit_us(self) -> int:
+        """Commit time (Unix, µs) of the transaction whose changes are coming in; 0 between two."""
+        return self._begin.commit_timestamp_us if self.in_transaction else 0
+
     def feed(self, payloads: Sequence[bytes], start: int) -> int:
         """Works through `payloads[start:]`; returns the index of the first that it has not used up.
 
@@ -353,6 +358,8 @@ class Pipeline:
             database_alias(settings), MESSAGES_SCHEMA, MESSAGES_TABLE, "unknown", data_format(NULL, b"%b", NULL)
         )
         payload = envelope % (event_id, _message_document(message), self._timestamp)
+        counts = self._published.setdefault((MESSAGES_SCHEMA, MESSAGES_TABLE), {})
+        counts["unknown"] = counts.get("unknown", 0) + 1
         self._emit(target, messages_subject(settings).encode(), event_id, ordinal, b"", payload)
         return True
 

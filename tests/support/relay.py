@@ -76,11 +76,11 @@ class RelayProcess:
         self.process: subprocess.Popen[bytes] | None = None
 
     @classmethod
-    def of(cls, dsns: Sequence[str] | str, nats_url: str) -> RelayProcess:
+    def of(cls, dsns: Sequence[str] | str, nats_url: str, *, env: Mapping[str, str] | None = None) -> RelayProcess:
         """For these databases."""
         names = [dsns] if isinstance(dsns, str) else dsns
         flags = [word for dsn in names for word in ("--dsn", dsn)]
-        return cls(*flags, "--nats", nats_url, "--http", "127.0.0.1:0")
+        return cls(*flags, "--nats", nats_url, "--http", "127.0.0.1:0", env=env)
 
     def start(self) -> None:
         with self._log_file.open("ab") as log:

@@ -245,19 +245,20 @@ class ControlStore:
         return keys, types
 
     async def beat(self, relay: str, row: dict[str, Any]) -> None:
-        """Writes this relay's row of `pgstream.relays`."""
+        """Writes this relay's row of `pgstream.relays`: its columns by name, `details` as plain data."""
         await self._execute(
             """
             insert into pgstream.relays as r (relay, role, state, version, error, hint, published_lsn, last_event_at,
-                                              started_at, heartbeat_at)
+                                              details, started_at, heartbeat_at)
             values (%(relay)s, %(role)s, %(state)s, %(version)s, %(error)s, %(hint)s, %(published_lsn)s,
-                    to_timestamp(%(last_event_at)s), now(), now())
+                    to_timestamp(%(last_event_at)s), %(details)s, now(), now())
             on conflict (relay) do update
                set role = excluded.role, state = excluded.state, version = excluded.version, error = excluded.error,
                    hint = excluded.hint, published_lsn = coalesce(excluded.published_lsn, r.published_lsn),
-                   last_event_at = coalesce(excluded.last_event_at, r.last_event_at), heartbeat_at = now()
+                   last_event_at = coalesce(excluded.last_event_at, r.last_event_at), details = excluded.details,
+                   heartbeat_at = now()
             """,
-            {"relay": relay, **row},
+            {**row, "relay": relay, "details": json.dumps(row["details"])},
         )
 
     async def forget(self, relay: str) -> None:

@@ -21,7 +21,7 @@ LabelledMetrics = list[tuple[str, DatabaseMetrics]]
 
 GAUGES: tuple[tuple[str, str, str], ...] = (
     ("pgstream_replication_lag_bytes", "lag_bytes", "WAL written and not yet confirmed"),
-    ("pgstream_replication_lag_seconds", "lag_seconds", "How far what is confirmed lags behind, in seconds"),
+    ("pgstream_replication_lag_seconds", "lag_seconds", "Age of the oldest thing committed and not confirmed"),
     ("pgstream_slot_retained_bytes", "retained_bytes", "WAL that the replication slot keeps Postgres from removing"),
     ("pgstream_slot_safe_bytes", "safe_bytes", "WAL that may still be written before the slot is lost"),
     ("pgstream_in_flight_events", "in_flight_events", "Events handed to NATS and not yet acknowledged"),

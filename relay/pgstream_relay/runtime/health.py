@@ -32,9 +32,11 @@ class DatabaseHealth:
     """One database as its worker sees it. None means: not known (yet).
 
     `key` tells databases of one process apart (host, port and database; never a password). `name` is the database's
-    name until the worker learns its alias and writes it here. LSNs are integers; `*_bytes` and `*_events` count;
-    `lag_seconds` is how far what is confirmed lags behind; `last_event_at` is Unix time. `retained_bytes` and
-    `safe_bytes` are the slot's: WAL that it holds back, and WAL that may still be written before it is lost.
+    name until the worker learns its alias and writes it here. LSNs are integers; `*_bytes` and `*_events` count; `*_at`
+    are Unix time. `lag_seconds` is the age of the oldest thing committed and not confirmed; `oldest_commit_at` the
+    commit time of the oldest transaction that was read and is not published whole. `retained_bytes` and `safe_bytes`
+    are the slot's: WAL that it holds back, and WAL that may still be written before it is lost. `tables` counts the
+    enabled ones. `beat_at` is time.monotonic().
     """
 
     key: str
@@ -52,6 +54,7 @@ class DatabaseHealth:
     lag_seconds: float | None = None
     retained_bytes: int | None = None
     safe_bytes: int | None = None
+    oldest_commit_at: float | None = None
     last_event_at: float | None = None
     in_flight_events: int = 0
     in_flight_bytes: int = 0

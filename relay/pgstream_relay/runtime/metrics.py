@@ -18,6 +18,12 @@ LATENCY_BUCKETS: tuple[float, ...] = (
 )  # fmt: skip
 
 
+# What PublishInterrupted gives; a counter that begins at 0 shows its first increment.
+PUBLISH_ERROR_REASONS: tuple[str, ...] = (
+    "lost", "timeout", "denied", "fenced", "full", "missing", "duplicate", "expired", "too-large", "refused",
+)  # fmt: skip
+
+
 class LatencyHistogram:
     """Counts by bucket; the last one is everything slower than LATENCY_BUCKETS."""
 
@@ -43,9 +49,9 @@ class DatabaseMetrics:
         self.events: defaultdict[TableOperation, int] = defaultdict(int)
         self.event_bytes = 0
         self.latency = LatencyHistogram()
-        self.publish_errors: defaultdict[str, int] = defaultdict(int)
+        self.publish_errors: defaultdict[str, int] = defaultdict(int, dict.fromkeys(PUBLISH_ERROR_REASONS, 0))
         self.snapshot_rows: defaultdict[tuple[str, str], int] = defaultdict(int)
-        self.reconnects: defaultdict[str, int] = defaultdict(int)
+        self.reconnects: defaultdict[str, int] = defaultdict(int, postgres=0, nats=0)
 
     def count_events(self, key: TableOperation, events: int, size: int) -> None:
         """Events that NATS has acknowledged: `key` is (schema, table, operation), `size` their payloads in bytes."""

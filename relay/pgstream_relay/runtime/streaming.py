@@ -19,6 +19,7 @@ from pgstream_relay.pgoutput.shutdown import ShutdownDetector
 from pgstream_relay.pipeline import NeedRelation, NeedStreams, Pipeline, StoreObject
 from pgstream_relay.progress import Ledger
 from pgstream_relay.runtime.control_store import ControlStore, KeptPosition, KeptState
+from pgstream_relay.runtime.figures import SessionFigures
 from pgstream_relay.runtime.gaps import GapAnnouncer, lost_tails
 from pgstream_relay.runtime.health import DatabaseHealth
 from pgstream_relay.runtime.metrics import DatabaseMetrics
@@ -63,13 +64,11 @@ class StreamingSession:
         self._store = store
         self._kept = kept
         self._source = source
-        self._health = health
-        self._metrics = metrics
         self._ledger = Ledger(start_lsn)
-        self._pipeline = Pipeline(
-            ControlState.from_document(kept.document), source, self._ledger, event_bytes_max=nats.max_payload
-        )
+        control = ControlState.from_document(kept.document)
+        self._pipeline = Pipeline(control, source, self._ledger, event_bytes_max=nats.max_payload)
         self._outlets = Outlets(nats, source)
+        self._figures = SessionFigures(control, self._pipeline, self._ledger, self._outlets, health, metrics)
         self._shutdown = ShutdownDetector()
         self._status_at = 0.0
         self._reported_lsn = start_lsn
@@ -102,6 +101,8 @@ class StreamingSession:
             await announcer.announce(gap, needs)
 
     async def close(self) -> None:
+        self._outlets.report(self._ledger)
+        self._figures.close()
         await self._outlets.close()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -172,7 +173,7 @@ class StreamingSession:
     async def _publish(self) -> None:
         for target, events in self._pipeline.take_segments():
             await self._outlets.publish(target, events)
-            self._metrics.event_bytes += sum([len(payload) for _, _, payload in events])
+            self._figures.add_size(sum([len(payload) for _, _, payload in events]))
 
     async def _align_streams(self) -> None:
         """Brings streams and writers in line with the settings at this point of the WAL."""
@@ -200,12 +201,7 @@ class StreamingSession:
         self._outlets.report(self._ledger)
         await self._keep_settings()
         confirmed = self._ledger.confirmed_lsn
-        stored = self._ledger.stored_commits_us
-        if stored:
-            now = time.time()
-            for committed_us in stored:
-                self._metrics.observe_latency(now - committed_us / 1e6)
-            stored.clear()
+        self._figures.observe_latency()
         if confirmed > self._reported_lsn and time.monotonic() - self._status_at > STATUS_PAUSE_SECONDS:
             await self._send_status()
 
@@ -265,7 +261,7 @@ class StreamingSession:
                     f"Postgres has sent nothing for {SILENCE_SECONDS:.0f} s, not even an answer to a keepalive",
                     hint="nothing to do: the relay connects again",
                 )
-            self._measure()
+            self._figures.measure()
             if now - positions_at >= POSITIONS_INTERVAL_SECONDS:
                 await self._keep_positions()
                 positions_at = now
@@ -282,18 +278,6 @@ class StreamingSession:
             await self._store.write_positions(self._kept.slot_name, positions)
             self._kept_sequences = sequences
 
-    def _measure(self) -> None:
-        """Figures for health and metrics: once a second, never once an event."""
-        health, ledger, metrics = self._health, self._ledger, self._metrics
-        health.beat()
-        health.received_lsn, health.confirmed_lsn = ledger.received_lsn, ledger.confirmed_lsn
-        health.in_flight_events = ledger.in_flight_events
-        now = time.time()
-        for schema, table, counts in self._pipeline.take_published():
-            health.last_event_at = now
-            for operation, count in counts.items():
-                metrics.count_events((schema, table, operation), count, 0)
-
     async def _drain(self) -> None:
         """Stopped: reads no more, waits for outstanding acknowledgements, confirms."""
         await self._outlets.settle()
@@ -301,4 +285,4 @@ class StreamingSession:
         await self._keep_settings()
         await self._send_status()
         await self._keep_positions()
-        self._measure()
+        self._figures.measure()

@@ -18,10 +18,11 @@ from pgstream_relay.errors import EXIT_CONFIGURATION, EXIT_RIGHTS, RelayError
 from pgstream_relay.pgoutput.lsn import format_lsn
 from pgstream_relay.runtime.control_store import PUBLICATION, ControlStore, KeptState, SettingsOfACopy, SlotState
 from pgstream_relay.runtime.health import DatabaseHealth, State
+from pgstream_relay.runtime.lag import LagClock
 from pgstream_relay.runtime.metrics import DatabaseMetrics
-from pgstream_relay.runtime.nats_errors import NatsError, NatsLoginRefused
+from pgstream_relay.runtime.nats_errors import NatsError, NatsLoginRefused, PublishInterrupted
 from pgstream_relay.runtime.nats_login import connect
-from pgstream_relay.runtime.postgres_errors import SlotActive, SlotLost, SlotMissing
+from pgstream_relay.runtime.postgres_errors import ServerUnavailable, SlotActive, SlotLost, SlotMissing
 from pgstream_relay.runtime.replication import ReplicationSession
 from pgstream_relay.runtime.streaming import StreamingSession
 from pgstream_relay.settings import NatsSettings
@@ -57,6 +58,7 @@ class DatabaseWorker:
         self._metrics = metrics
         self._relay = f"{relay_id}/{health.key}" if relay_id else f"{socket.gethostname()}/{uuid.uuid4().hex[:8]}"
         self._role = "standby"
+        self._lag = LagClock()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Returns after `stop` only; every RelayError is shown in health and tried again."""
@@ -69,11 +71,19 @@ class DatabaseWorker:
                 self._show(error)
                 if time.monotonic() - started > LAST_DELAY_SECONDS:
                     delay = FIRST_DELAY_SECONDS
-                self._metrics.count_reconnect("nats" if isinstance(error, NatsError) else "postgres")
+                self._count(error)
                 await _wait(stop, delay)
                 delay = min(delay * 2, LAST_DELAY_SECONDS)
             else:
                 delay = FIRST_DELAY_SECONDS
+
+    def _count(self, error: RelayError) -> None:
+        self._metrics.count_reconnect("nats" if isinstance(error, NatsError) else "postgres")
+        if isinstance(error, PublishInterrupted):
+            self._metrics.count_publish_error(error.reason)
+        if isinstance(error, ServerUnavailable):
+            # Not known while the server is away; what it was before says nothing.
+            self._health.lag_bytes = self._health.lag_seconds = None
 
     def _show(self, error: RelayError) -> None:
         # A stream that refuses is retried until somebody mends it (CONTRACT 4.7): no reason to end the process.
@@ -134,6 +144,7 @@ class DatabaseWorker:
     async def _stand_by(self, store: ControlStore, slot_name: str, stop: asyncio.Event) -> None:
         self._role = "standby"
         self._health.set_state("standby")
+        self._health.oldest_commit_at = None
         age = await store.active_heartbeat_age_seconds()
         if age is not None and age > FROZEN_SECONDS:
             log.warning("takes the slot from a relay that no longer moves", database=self._health.name)
@@ -169,10 +180,10 @@ class DatabaseWorker:
     async def _beat(self, store: ControlStore, slot_name: str) -> None:
         """This relay's row in pgstream.relays, and the slot's figures, once a second."""
         while True:
-            await self._write_beat(store)
             slot = await store.read_slot(slot_name)
             if slot is not None:
                 self._observe(slot)
+            await self._write_beat(store)
             await asyncio.sleep(HEARTBEAT_SECONDS)
 
     def _observe(self, slot: SlotState) -> None:
@@ -182,8 +193,12 @@ class DatabaseWorker:
             slot.retained_bytes,
             slot.safe_bytes,
         )
-        confirmed = health.confirmed_lsn or slot.confirmed_flush_lsn
-        health.lag_bytes = max(slot.server_lsn - confirmed, 0) if confirmed is not None else None
+        confirmed = slot.confirmed_flush_lsn
+        if confirmed is None:
+            health.lag_bytes = health.lag_seconds = None
+            return
+        health.lag_bytes = max(slot.server_lsn - confirmed, 0)
+        health.lag_seconds = self._lag.measure(slot.server_lsn, confirmed, health.oldest_commit_at, time.time())
 
     async def _write_beat(self, store: ControlStore) -> None:
         health = self._health
@@ -195,6 +210,7 @@ class DatabaseWorker:
             "hint": health.hint,
             "published_lsn": None if health.confirmed_lsn is None else format_lsn(health.confirmed_lsn),
             "last_event_at": health.last_event_at,
+            "details": {"lag_seconds": health.lag_seconds, "in_flight_events": health.in_flight_events},
         }
         await store.beat(self._relay, row)
 

@@ -118,6 +118,11 @@ class Outlets:
     def unacknowledged(self) -> bool:
         return any(writer.acknowledged != writer.sent for writer in self._writers.values())
 
+    @property
+    def in_flight_bytes(self) -> int:
+        """Sent and not acknowledged."""
+        return sum(writer.in_flight_bytes for writer in self._writers.values())
+
     def report(self, ledger: Ledger) -> None:
         """Tells the ledger what is acknowledged."""
         for target, writer in self._writers.items():

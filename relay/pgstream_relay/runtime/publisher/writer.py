@@ -25,6 +25,10 @@ class StreamWriter(Protocol):
     def last_sequence(self) -> int:
         """Of the stream, behind the last event that is acknowledged; 0 of plain NATS."""
 
+    @property
+    def in_flight_bytes(self) -> int:
+        """Of the frames that were sent and are not acknowledged, as NATS counts them."""
+
     async def publish(self, events: Sequence[EncodedEvent]) -> None:
         """Returns when there is room for more. Raises PublishInterrupted; the writer is dead then.
 

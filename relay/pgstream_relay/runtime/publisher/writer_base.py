@@ -41,6 +41,11 @@ class WriterBase:
         """See StreamWriter."""
         return 0
 
+    @property
+    def in_flight_bytes(self) -> int:
+        """See StreamWriter."""
+        return self._in_flight_bytes
+
     async def close(self) -> None:
         self._connection.remove_listener(self._connection_failed)
         if self.failure is None:
