@@ -2,13 +2,19 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench lock clean
+.PHONY: demo test chaos lint bench lock clean
 
 demo: .venv/.demo
 	$(BIN)/pgstream demo
 
 test: .venv/.dev
 	$(BIN)/pytest
+
+# The crash test in full, about ten minutes: make chaos SEED=7 KILLS=100 CHAOS='--nats-version 2.12.8' (or --cluster).
+SEED ?= 1
+KILLS ?= 100
+chaos: .venv/.dev
+	$(BIN)/python -m tests.faults.chaos --seed $(SEED) --kills $(KILLS) $(CHAOS)
 
 lint: .venv/.dev
 	$(BIN)/ruff check .
