@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import base64
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+from nats.aio.msg import Msg
 
 from pgstream_relay.event.ulid import format_id
 from pgstream_relay.pgoutput.lsn import format_lsn
 from pgstream_relay.pipeline import EncodedEvent
 from pgstream_relay.runtime.nats_connection import NatsConnection
 from pgstream_relay.runtime.publisher.desired_stream import DesiredStream
+from tests.support.waiting import eventually
 
 SOURCE = "7300000000000000001/16384"
 OTHER_SOURCE = "7300000000000000001/16385"
@@ -49,26 +50,19 @@ def kept_stream(name: str, subjects: Sequence[str], **settings: Any) -> DesiredS
 
 async def stored_numbers(connection: NatsConnection, stream: str) -> list[int | None]:
     """The whole stream in order: each event's number, None for a message that is not one."""
-    state = (await connection.api(f"STREAM.INFO.{stream}"))["state"]
     numbers: list[int | None] = []
-    for start in range(state["first_seq"], state["last_seq"] + 1, 200):
-        wanted = range(start, min(start + 200, state["last_seq"] + 1))
-        numbers += [
-            number
-            for answer in await asyncio.gather(*(_message(connection, stream, sequence) for sequence in wanted))
-            for number in answer
-        ]
+
+    async def receive(message: Msg) -> None:
+        try:
+            numbers.append(json.loads(message.data)["number"])
+        except ValueError:
+            numbers.append(None)
+
+    messages = (await connection.api(f"STREAM.INFO.{stream}"))["state"]["messages"]
+    inbox = connection.new_inbox()
+    subscription = await connection.subscribe(inbox, receive)
+    consumer = {"deliver_subject": inbox, "deliver_policy": "all", "ack_policy": "none", "mem_storage": True}
+    await connection.api(f"CONSUMER.CREATE.{stream}", {"stream_name": stream, "config": consumer})
+    await eventually(lambda: len(numbers) >= messages)
+    await subscription.unsubscribe()
     return numbers
-
-
-async def _message(connection: NatsConnection, stream: str, sequence: int) -> list[int | None]:
-    answer = json.loads(
-        await connection.request(f"$JS.API.STREAM.MSG.GET.{stream}", json.dumps({"seq": sequence}).encode())
-    )
-    if "error" in answer:
-        return []
-    data = base64.b64decode(answer["message"].get("data") or "")
-    try:
-        return [json.loads(data)["number"]]
-    except (ValueError, KeyError, TypeError):
-        return [None]

@@ -63,8 +63,6 @@ class NatsConnection:
         self._waiting: dict[asyncio.Future[NatsError], str | None] = {}
         self._closing = False
 
-    # ---- what the server is
-
     @property
     def server_version(self) -> tuple[int, int, int]:
         """Of the server that we are connected to; other servers of a cluster may differ."""
@@ -81,8 +79,6 @@ class NatsConnection:
         """How many servers the cluster has, as far as the server says; 1 without a cluster."""
         information = server_information(self.client)
         return max(1, len(set(information.get("connect_urls") or ()))) if information.get("cluster") else 1
-
-    # ---- requests
 
     async def request(
         self,
@@ -126,8 +122,6 @@ class NatsConnection:
             )
         raise JetStreamRefused(action, int(error.get("code", 0)), err_code, str(error.get("description")))
 
-    # ---- publishing
-
     async def write(self, frames: bytes) -> None:
         """Sends prepared protocol frames; returns when the socket takes more, which is the back-pressure."""
         if self.failure is not None:
@@ -169,8 +163,6 @@ class NatsConnection:
             raise self.failure or NatsConnectionLost(f"connection to NATS lost: {error}") from error
         await self.flush()
         return subscription
-
-    # ---- failures
 
     def add_listener(self, listener: FailureListener) -> None:
         """Calls `listener` when the connection ends and when the server refuses a subject. It must not wait."""

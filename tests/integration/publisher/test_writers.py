@@ -10,18 +10,22 @@ import pytest
 from pgstream_installer.embedded import EmbeddedNats
 from pgstream_relay.runtime.nats_connection import NatsConnection
 from pgstream_relay.runtime.nats_errors import PublishInterrupted, StreamMissing
+from pgstream_relay.runtime.publisher import fast_ingest
 from pgstream_relay.runtime.publisher.chained import ChainedWriter
 from pgstream_relay.runtime.publisher.frames import FrameTooLarge
-from pgstream_relay.runtime.publisher.mark import read_position
+from pgstream_relay.runtime.publisher.mark import StreamPosition, read_position
 from pgstream_relay.runtime.publisher.stream_info import FAST_INGEST_VERSION, StreamInfo
 from pgstream_relay.runtime.publisher.streams import ensure_stream
 from pgstream_relay.runtime.publisher.writer import open_writer
 from tests.integration.publisher.conftest import Connect
-from tests.support.nats_versions import VERSIONS, nats_server
+from tests.support.nats_versions import FAST_INGEST_VERSIONS, VERSIONS, nats_server
 from tests.support.streams import SOURCE, kept_stream, make_event, make_events, number_of, stored_numbers
+from tests.support.waiting import eventually
 
-KINDS = ("chained", "best")
-"""`best` is what the relay takes: fast ingest where the server has it."""
+TRIALS = [*((version, "best") for version in VERSIONS), *((version, "single") for version in FAST_INGEST_VERSIONS)]
+"""`best` is what the relay takes for its own streams; `single` one event at a time, for others on newer servers."""
+
+each_trial = pytest.mark.parametrize(("any_nats", "kind"), TRIALS, indirect=["any_nats"])
 
 
 async def make_stream(connection: NatsConnection, name: str, **settings: object) -> StreamInfo:
@@ -35,10 +39,21 @@ async def open_kind(kind: str, connection: NatsConnection, info: StreamInfo, las
         writer = await open_writer(connection, info, last_sequence)
         assert isinstance(writer, ChainedWriter)
         return writer
-    pipelined = connection.server_version < FAST_INGEST_VERSION
-    chained = ChainedWriter(connection, info.name, last_sequence, pipelined=pipelined)
-    await chained.open()
-    return chained
+    single = ChainedWriter(connection, info.name, last_sequence, pipelined=False)
+    await single.open()
+    return single
+
+
+async def position_at(connection: NatsConnection, stream: str, sequence: int) -> StreamPosition:
+    """Waits until the stream has that many messages: a PONG says only that the server has read them."""
+
+    async def arrived() -> StreamPosition | None:
+        position = await read_position(connection, stream, SOURCE)
+        return position if position.last_sequence >= sequence else None
+
+    position = await eventually(arrived)
+    assert position is not None
+    return position
 
 
 async def publish_all(writer: ChainedWriter, numbers: range, prefix: str) -> None:
@@ -46,7 +61,7 @@ async def publish_all(writer: ChainedWriter, numbers: range, prefix: str) -> Non
     await writer.settle()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@each_trial
 async def test_groups_of_all_sizes_are_stored_in_order(
     any_nats: EmbeddedNats, connect_to: Connect, stream_name: str, kind: str
 ) -> None:
@@ -64,11 +79,11 @@ async def test_groups_of_all_sizes_are_stored_in_order(
     assert await stored_numbers(connection, stream_name) == list(range(1, number))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@each_trial
 async def test_many_events_are_exact(any_nats: EmbeddedNats, connect_to: Connect, stream_name: str, kind: str) -> None:
     connection = await connect_to(any_nats)
     writer = await open_kind(kind, connection, await make_stream(connection, stream_name), 0)
-    total = 5_000 if kind == "chained" and connection.server_version >= FAST_INGEST_VERSION else 50_000
+    total = 5_000 if kind == "single" else 50_000
     for start in range(1, total + 1, 250):
         await writer.publish(make_events(range(start, start + 250), stream_name))
         assert writer.acknowledged <= writer.sent
@@ -77,8 +92,7 @@ async def test_many_events_are_exact(any_nats: EmbeddedNats, connect_to: Connect
     assert await stored_numbers(connection, stream_name) == list(range(1, total + 1))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(("version", "kind"), TRIALS)
 async def test_resumes_from_the_mark_after_a_killed_server(
     connect_to: Connect, stream_name: str, kind: str, version: str
 ) -> None:
@@ -106,7 +120,7 @@ async def test_resumes_from_the_mark_after_a_killed_server(
 
 
 @pytest.mark.parametrize("settled", [True, False])
-@pytest.mark.parametrize("kind", KINDS)
+@each_trial
 async def test_a_foreign_message_makes_no_hole(
     any_nats: EmbeddedNats, connect_to: Connect, stream_name: str, kind: str, settled: bool
 ) -> None:
@@ -117,7 +131,7 @@ async def test_a_foreign_message_makes_no_hole(
     await publish_all(writer, range(1, 101), stream_name)
     if not settled:
         await writer.publish(make_events(range(101, 151), stream_name))
-        await connection.flush()
+        await position_at(other, stream_name, 150)
     await other.request(f"{stream_name}.foreign")
     with pytest.raises(PublishInterrupted) as caught:
         await publish_all(writer, range(writer.sent + 1, 501), stream_name)
@@ -135,7 +149,7 @@ async def test_a_foreign_message_makes_no_hole(
     assert await stored_numbers(connection, stream_name) == [*range(1, before + 1), None, *range(before + 1, 501)]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@each_trial
 async def test_foreign_messages_under_load_make_no_hole(
     any_nats: EmbeddedNats, connect_to: Connect, stream_name: str, kind: str
 ) -> None:
@@ -161,7 +175,7 @@ async def test_foreign_messages_under_load_make_no_hole(
     assert [number for number in numbers if number is not None] == list(range(1, total + 1))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@each_trial
 async def test_a_frozen_writer_adds_nothing_behind_its_successor(
     any_nats: EmbeddedNats, connect_to: Connect, stream_name: str, kind: str
 ) -> None:
@@ -172,13 +186,9 @@ async def test_a_frozen_writer_adds_nothing_behind_its_successor(
     await frozen.publish(make_events(range(1, 101), stream_name))
     # A batch, where there is one, stays open: nothing is settled.
     await frozen.publish(make_events(range(101, 201), stream_name))
-    await first.flush()
-
-    position = await read_position(second, stream_name, SOURCE)
-    assert position.mark is not None
-    stored = number_of(position.mark.commit_lsn)
+    position = await position_at(second, stream_name, 200)
     successor = await open_kind(kind, second, info, position.last_sequence)
-    await publish_all(successor, range(stored + 1, 301), stream_name)
+    await publish_all(successor, range(201, 301), stream_name)
     await asyncio.sleep(0.5)  # the window passes: ids protect nothing any more
 
     with pytest.raises(PublishInterrupted) as caught:
@@ -195,7 +205,7 @@ async def test_a_frozen_writer_adds_nothing_behind_its_successor(
         await frozen.publish(make_events([301], stream_name))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@each_trial
 async def test_a_full_stream_refuses_and_goes_on_when_mended(
     any_nats: EmbeddedNats, connect_to: Connect, stream_name: str, kind: str
 ) -> None:
@@ -223,7 +233,7 @@ async def test_a_full_stream_refuses_and_goes_on_when_mended(
     assert await stored_numbers(connection, stream_name) == list(range(1, 1001))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@each_trial
 async def test_a_deleted_stream_is_told_at_once(
     any_nats: EmbeddedNats, connect_to: Connect, stream_name: str, kind: str
 ) -> None:
@@ -233,13 +243,13 @@ async def test_a_deleted_stream_is_told_at_once(
     await connection.api(f"STREAM.DELETE.{stream_name}")
     with pytest.raises(PublishInterrupted) as caught:
         await publish_all(writer, range(200, 400), stream_name)
-    assert caught.value.reason in ("missing", "expired")
+    assert caught.value.reason in ("missing", "expired", "timeout")
     assert caught.value.retryable
     with pytest.raises(StreamMissing):
         await read_position(connection, stream_name, SOURCE)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@each_trial
 async def test_events_deleted_within_the_window_do_not_make_it_loop(
     any_nats: EmbeddedNats, connect_to: Connect, stream_name: str, kind: str
 ) -> None:
@@ -263,7 +273,7 @@ async def test_events_deleted_within_the_window_do_not_make_it_loop(
     assert await stored_numbers(connection, stream_name) == [*range(1, 81), *range(101, 301)]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@each_trial
 async def test_a_duplicate_in_mid_stream_ends_the_writer(
     any_nats: EmbeddedNats, connect_to: Connect, stream_name: str, kind: str
 ) -> None:
@@ -281,7 +291,7 @@ async def test_a_duplicate_in_mid_stream_ends_the_writer(
     assert await stored_numbers(connection, stream_name) == list(range(1, 102))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@each_trial
 async def test_a_purged_stream_goes_on(
     any_nats: EmbeddedNats, connect_to: Connect, stream_name: str, kind: str
 ) -> None:
@@ -300,7 +310,7 @@ async def test_a_purged_stream_goes_on(
     assert await stored_numbers(connection, stream_name) == list(range(101, 201))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@each_trial
 async def test_large_events_do_not_stall_the_window(
     any_nats: EmbeddedNats, connect_to: Connect, stream_name: str, kind: str
 ) -> None:
@@ -325,3 +335,35 @@ async def test_what_the_server_would_close_for_is_refused_before_it_is_sent(
     await writer.publish([fits])
     await writer.settle()
     assert connection.failure is None
+
+
+async def test_an_open_batch_is_ended_before_the_server_drops_it(
+    nats: EmbeddedNats, connect_to: Connect, stream_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fast_ingest, "IDLE_SECONDS_MAX", 0.05)
+    connection = await connect_to(nats)
+    writer = await open_kind("best", connection, await make_stream(connection, stream_name), 0)
+    await writer.publish(make_events(range(1, 31), stream_name))
+    await eventually(lambda: writer.acknowledged == 30)
+    await writer.publish(make_events(range(31, 61), stream_name))
+    await connection.api(f"STREAM.DELETE.{stream_name}")
+    await eventually(lambda: writer.failure is not None)  # told to nobody yet
+    with pytest.raises(PublishInterrupted):
+        await writer.settle()
+
+
+@pytest.mark.parametrize("kind", ["best", "single"])
+async def test_a_refused_subject_is_told_at_once(connect_to: Connect, stream_name: str, kind: str) -> None:
+    permissions = f'publish: ["{stream_name}.allowed.>", "$JS.API.>"], subscribe: ["_INBOX.>"]'
+    config = f"authorization {{ users = [{{ user: u, password: p, permissions: {{ {permissions} }} }}] }}"
+    with EmbeddedNats(config=config) as server:
+        connection = await connect_to(server, user="u", password="p")
+        info = await make_stream(connection, stream_name)
+        writer = await open_kind(kind, connection, info, 0)
+        await publish_all(writer, range(1, 101), f"{stream_name}.allowed")
+        with pytest.raises(PublishInterrupted) as caught:
+            await publish_all(writer, range(101, 201), f"{stream_name}.denied")
+        assert (caught.value.reason, caught.value.retryable) == ("denied", False)
+        assert f"{stream_name}.denied".lower() in caught.value.message
+        assert caught.value.hint
+        assert await stored_numbers(connection, stream_name) == list(range(1, 101))
