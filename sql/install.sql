@@ -14,6 +14,7 @@
 \ir migrations/0002_control_tables.sql
 \ir migrations/0003_private_tables.sql
 \ir migrations/0004_relay_tables.sql
+\ir migrations/0005_adoptions.sql
 
 -- functions: a function in language sql comes after those it calls
 \ir functions/version.sql

@@ -12,7 +12,7 @@ from pgstream_installer.connect import Connection, translated, where
 from pgstream_installer.desired import Desired
 from pgstream_installer.errors import ConfigurationError, InstallerError, RightsError
 from pgstream_installer.observed import read_server, read_slot
-from pgstream_installer.plan import Step, plan_schema, plan_slot, refuse_server
+from pgstream_installer.plan import Step, plan_adoption, plan_schema, plan_slot, refuse_server
 from pgstream_installer.sqlfiles import SqlFile, install_files
 
 # The same key that sql/begin.sql takes: psql and this installer take turns, too.
@@ -53,7 +53,9 @@ def install(connection: Connection, desired: Desired, tell: Tell) -> None:
             run_step(connection, step, tell)
         if desired.slot and not steps:
             tell(f"replication slot {slot.name} is there")
-        if copied:
+        for step in plan_adoption(desired):
+            run_step(connection, step, tell)
+        if copied and not desired.adopt_stream:
             tell(
                 "this database is a copy of another one, whose streams it may not write to: give it an alias "
                 "(update pgstream.settings set database = '…'), or take them over by pgstream install --adopt-stream"

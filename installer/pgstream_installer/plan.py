@@ -182,6 +182,24 @@ def _loss(slot: Slot) -> str:
     return ""
 
 
+def plan_adoption(desired: Desired) -> list[Step]:
+    """Records the streams that the settings name as to be taken over; the relay carries it out. Fit for any database.
+
+    After the schema's step: in a copy of a database that one gives the settings their own default stream.
+    """
+    if not desired.adopt_stream:
+        return []
+    text = """insert into pgstream.adoptions (stream)
+select pgstream.default_stream()
+union select name from pgstream.streams
+union select stream from pgstream.tables where stream is not null
+on conflict (stream) do update
+    set requested_by = excluded.requested_by, requested_at = excluded.requested_at, done_at = null;
+"""
+    note = "the relay takes over each that names another database, which can't publish to it any more then"
+    return [Step("streams to be adopted recorded in pgstream.adoptions", (SqlFile("adoption", text),), (note,))]
+
+
 def _record_gap(slot: Slot, reason: str) -> Step:
     """Before anything is dropped: so that an install that is interrupted leaves the gap on record, to be finished."""
     text = f"""insert into pgstream.gaps (from_lsn, from_time, reason)

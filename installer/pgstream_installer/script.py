@@ -8,7 +8,7 @@ from pgstream_installer.apply import LOCK_KEY
 from pgstream_installer.connect import Connection
 from pgstream_installer.desired import Desired
 from pgstream_installer.observed import read_server, read_slot
-from pgstream_installer.plan import Step, create_slot, plan_schema, plan_slot, refuse_server
+from pgstream_installer.plan import Step, create_slot, plan_adoption, plan_schema, plan_slot, refuse_server
 from pgstream_installer.sqlfiles import install_files
 
 
@@ -17,7 +17,7 @@ def script_for_nobody(desired: Desired) -> str:
     steps = [plan_schema(desired, None, install_files())]
     if desired.slot:
         steps.append(create_slot(desired))
-    return render(steps)
+    return render([*steps, *plan_adoption(desired)])
 
 
 def script_for(connection: Connection, desired: Desired) -> str:
@@ -29,6 +29,7 @@ def script_for(connection: Connection, desired: Desired) -> str:
         steps += plan_slot(desired, read_slot(connection), server.database)
     elif desired.slot:
         steps.append(create_slot(desired))
+    steps += plan_adoption(desired)
     return render(steps, f"-- Database {server.database}, PostgreSQL {server.server_version_text}.\n")
 
 

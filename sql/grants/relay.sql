@@ -17,7 +17,7 @@ begin
   execute format('grant usage on schema pgstream to %I', relay);
   execute format('grant select on pgstream.settings, pgstream.streams, pgstream.tables, pgstream.migrations,'
     ' pgstream.status, pgstream.table_status to %I', relay);
-  execute format('grant select, update on pgstream.relay_state to %I', relay);
+  execute format('grant select, update on pgstream.relay_state, pgstream.adoptions to %I', relay);
   execute format('grant select, insert, update on pgstream.gaps to %I', relay);
   execute format('grant select, insert, update, delete on pgstream.relay_positions, pgstream.relays to %I', relay);
   -- Functions that only read: the views call them with the rights of who asks.

@@ -194,6 +194,7 @@ def test_the_relay_gets_what_it_needs_and_no_more(roles: Roles) -> None:
         f'"{roles.relay.info.user}"',
     )
     assert dict(privileges) == {
+        "adoptions": "select update",
         "gaps": "insert select update",
         "migrations": "select",
         "relay_positions": "delete insert select update",

@@ -86,11 +86,6 @@ def _refuse_combinations(desired: Desired, *, snapshot: bool) -> None:
             "--snapshot comes with a later version: this one takes no snapshots",
             hint="pgstream install --new-slot records the gap for consumers to see; reload the tables yourself",
         )
-    if desired.adopt_stream:
-        raise InstallerError(
-            "--adopt-stream comes with a later version: this one can't hand a stream over",
-            hint="give this database an alias and streams of its own: update pgstream.settings set database = '…'",
-        )
 
 
 def _dry_run(desired: Desired, dsns: list[str]) -> int:

@@ -177,6 +177,18 @@ class ControlStore:
         row = await self._one("select pg_current_wal_insert_lsn()::text as lsn")
         return parse_lsn(row["lsn"])
 
+    async def read_adoptions(self) -> set[str]:
+        """The streams that this database is to take over, and has not yet."""
+        # A schema of an older version has no such table.
+        row = await self._one("select has_table_privilege(to_regclass('pgstream.adoptions'), 'update') as readable")
+        if not row["readable"]:
+            return set()
+        rows = await self._rows("select stream from pgstream.adoptions where done_at is null")
+        return {row["stream"] for row in rows}
+
+    async def finish_adoption(self, stream: str) -> None:
+        await self._execute("update pgstream.adoptions set done_at = now() where stream = %s", [stream])
+
     async def read_gaps(self) -> list[Gap]:
         """Those that no stream has been told of yet, and that are complete."""
         rows = await self._rows(

@@ -15,8 +15,9 @@ from typing import Final
 import structlog
 
 from pgstream_relay.control.state import ControlState
+from pgstream_relay.control.tables import database_alias
 from pgstream_relay.pgoutput.shutdown import ShutdownDetector
-from pgstream_relay.pipeline import NeedRelation, NeedStreams, Pipeline, StoreObject
+from pgstream_relay.pipeline import NeedRelation, NeedStreams, Pipeline, StoreObject, oversize_bucket
 from pgstream_relay.progress import Ledger
 from pgstream_relay.runtime.control_store import ControlStore, KeptPosition, KeptState
 from pgstream_relay.runtime.figures import SessionFigures
@@ -24,7 +25,7 @@ from pgstream_relay.runtime.gaps import GapAnnouncer, lost_tails
 from pgstream_relay.runtime.health import DatabaseHealth
 from pgstream_relay.runtime.metrics import DatabaseMetrics
 from pgstream_relay.runtime.nats_connection import NatsConnection
-from pgstream_relay.runtime.nats_errors import NatsError
+from pgstream_relay.runtime.nats_errors import NatsError, StreamNotOurs
 from pgstream_relay.runtime.postgres_errors import ServerUnavailable
 from pgstream_relay.runtime.publisher.outlets import Outlets
 from pgstream_relay.runtime.replication import Batch, ReplicationSession
@@ -82,6 +83,9 @@ class StreamingSession:
         store, pipeline = self._store, self._pipeline
         pipeline.announce_gaps = await store.has_gaps()
         await self._align_streams()
+        for stream in await store.read_adoptions() & self._outlets.targets.keys():
+            # Asked for, and not needed: it must not wait for the day on which another database adopts the stream.
+            await store.finish_adoption(stream)
         start_lsn = self._reported_lsn
         lost = lost_tails(self._outlets.standings, await store.read_positions(self._kept.slot_name), start_lsn)
         recorded = {
@@ -178,17 +182,28 @@ class StreamingSession:
     async def _align_streams(self) -> None:
         """Brings streams and writers in line with the settings at this point of the WAL."""
         outlets, pipeline = self._outlets, self._pipeline
-        try:
-            await outlets.align(pipeline.needed_streams(), self._ledger)
-        except NatsError as error:
-            if not error.refused_for_good or outlets.refused is None:
-                raise
-            newest = await self._store.read_newest_settings()
-            if not pipeline.take_newest_settings(newest, outlets.refused):
-                raise
-            log.warning("NATS refuses a setting: takes the newest one", stream=outlets.refused, error=error.message)
-            await outlets.align(pipeline.needed_streams(), self._ledger)
-        self._pipeline.set_targets(self._outlets.targets, self._outlets.marks)
+        while True:
+            try:
+                await outlets.align(pipeline.needed_streams(), self._ledger)
+                break
+            except NatsError as error:
+                if outlets.refused is None or not await self._mend(outlets.refused, error):
+                    raise
+        pipeline.set_targets(outlets.targets, outlets.marks)
+
+    async def _mend(self, stream: str, error: NatsError) -> bool:
+        """NATS refuses `stream`: whether something was changed, so that it is worth another try."""
+        pipeline, store = self._pipeline, self._store
+        if not error.refused_for_good:
+            return False
+        if isinstance(error, StreamNotOurs) and stream in await store.read_adoptions():
+            await self._outlets.adopt(stream, oversize_bucket(database_alias(pipeline.settings)))
+            await store.finish_adoption(stream)
+            return True
+        if not pipeline.take_newest_settings(await store.read_newest_settings(), stream):
+            return False
+        log.warning("NATS refuses a setting: takes the newest one", stream=stream, error=error.message)
+        return True
 
     async def _rest(self) -> None:
         """Nothing more to read for now: what was published gets acknowledged and confirmed."""

@@ -160,7 +160,6 @@ def test_wrong_usage(pgstream: Pgstream, dsn: str) -> None:
 
 def test_what_comes_later_is_refused_clearly(pgstream: Pgstream, dsn: str) -> None:
     assert_refused(pgstream("install", "--new-slot", "--snapshot", "--dsn", dsn), 1, "later version")
-    assert_refused(pgstream("install", "--adopt-stream", "--dsn", dsn), 1, "later version")
     assert_refused(pgstream("snapshot", "public.orders", "--dsn", dsn), 1, "later version")
 
 

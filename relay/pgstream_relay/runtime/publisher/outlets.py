@@ -13,6 +13,7 @@ from pgstream_relay.progress import Ledger
 from pgstream_relay.runtime.nats_connection import NatsConnection
 from pgstream_relay.runtime.nats_errors import SUBJECTS_OVERLAP, JetStreamRefused
 from pgstream_relay.runtime.publisher import mark as stream_mark
+from pgstream_relay.runtime.publisher.adoption import adopt_stream
 from pgstream_relay.runtime.publisher.desired_stream import DesiredStream
 from pgstream_relay.runtime.publisher.object_store import store_object
 from pgstream_relay.runtime.publisher.plain import PlainWriter
@@ -95,7 +96,9 @@ class Outlets:
         if name in self.targets:
             return
         info = self._streams[name]
+        self.refused = name
         position = await stream_mark.read_position(self._connection, name, self._source.database_key)
+        self.refused = None
         writer = await open_writer(self._connection, info, position.last_sequence)
         target = ledger.add_target()
         self._writers[target] = writer
@@ -103,6 +106,10 @@ class Outlets:
         if position.mark is not None:
             self.marks[target] = effective_mark(position.mark, self._source)
         self.standings[name] = Standing(name, info.created, position.last_sequence, self.marks.get(target))
+
+    async def adopt(self, stream: str, bucket: str) -> None:
+        """Makes a stream that was refused, as it names another database, this one's. `align` comes next."""
+        await adopt_stream(self._connection, stream, bucket, self._source.database_key)
 
     async def publish(self, target: int, events: Sequence[EncodedEvent]) -> None:
         """Hands events to a target; returns when it has room for more."""
