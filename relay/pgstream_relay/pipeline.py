@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import base64
 import struct
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from pgstream_relay.change.plan import RelationPlan
+from pgstream_relay.change.plan import DELETE, INSERT, OPERATION_OF, TRUNCATE, UNKNOWN, UPDATE, RelationPlan
 from pgstream_relay.change.relation import RelationKeys
 from pgstream_relay.control.decoding import ControlDecoder
 from pgstream_relay.control.refused import take_newest
@@ -27,7 +28,7 @@ from pgstream_relay.control.streams import (
 )
 from pgstream_relay.control.tables import database_alias, default_stream, table_settings
 from pgstream_relay.event.envelope import NULL, data_format, envelope_format, format_timestamp, json_string
-from pgstream_relay.event.headers import header, transaction_headers
+from pgstream_relay.event.headers import EVENT_HEADERS, header, transaction_headers
 from pgstream_relay.event.ulid import ID_TAIL_MASK, ID_TAILS, id_stem
 from pgstream_relay.event.values import TypeCatalog, UnrepresentableValue
 from pgstream_relay.pgoutput.decoder import decode_message
@@ -52,8 +53,7 @@ FRAME_OVERHEAD_BYTES: Final = 128
 HEADERS_BYTES_MAX: Final = 32 * 1024
 OWN_PREFIX: Final = "pgstream"
 
-_INSERT, _UPDATE, _DELETE = b"IUD"
-_ROW_KINDS: Final = frozenset(b"IUD")
+_ROW_KINDS: Final = frozenset({INSERT, UPDATE, DELETE})
 _relation_oid = struct.Struct("!I").unpack_from
 _RELATION_OID_OFFSET: Final = XLOGDATA_HEADER_SIZE + 1
 
@@ -126,7 +126,7 @@ class Pipeline:
         self._described: dict[int, tuple[RelationKeys, TypeCatalog]] = {}
         self._described_at: dict[int, int] = {}
         self._plans: dict[int, RelationPlan | ControlDecoder | None] = {}
-        self._published: dict[tuple[str, str], dict[str, int]] = {}
+        self._published: defaultdict[tuple[str, str], defaultdict[int, int]] = defaultdict(lambda: defaultdict(int))
         self._begin = Begin(0, 0, 0)
         self._ordinal = 0
         self._stem = b""
@@ -214,9 +214,11 @@ class Pipeline:
 
     def take_published(self) -> list[tuple[str, str, dict[str, int]]]:
         """(schema, table, events by operation) since the last call, for metrics."""
-        taken = [(schema, table, dict(counts)) for (schema, table), counts in self._published.items() if counts]
-        for counts in self._published.values():
-            counts.clear()
+        taken = []
+        for (schema, table), counts in self._published.items():
+            if counts:
+                taken.append((schema, table, {OPERATION_OF[kind]: count for kind, count in counts.items()}))
+                counts.clear()
         return taken
 
     # Messages, by kind. Those that return a bool return False where the message must be fed again.
@@ -231,19 +233,16 @@ class Pipeline:
             self._ledger.commit(keepalive.wal_end)
 
     def _on_row(self, plan: RelationPlan, kind: int, message: bytes) -> bool:
-        ordinal = self._count()
-        if kind == _INSERT:
-            operation, encode = "insert", plan.encode_insert
-        elif kind == _UPDATE:
-            operation, encode = "update", plan.encode_update
-        else:
-            operation, encode = "delete", plan.encode_delete
-        subject = plan.subjects.get(operation)
-        if subject is None or (self._skipping and self._is_stored(plan.target, ordinal)):
+        ordinal = self._ordinal = self._ordinal + 1
+        low = ordinal << 1 & ID_TAIL_MASK
+        if not low:
+            self._stem = self._id_stem(ordinal)
+        encode = plan.encoders[kind]
+        if encode is None or (self._skipping and self._is_stored(plan.target, ordinal)):
             return True
-        event_id = self._stem + ID_TAILS[ordinal << 1 & ID_TAIL_MASK]
+        event_id = self._stem + ID_TAILS[low]
         try:
-            payload, row_headers = encode(message, event_id, self._timestamp)
+            event = encode(message, event_id, self._headers, ordinal, self._timestamp)
         except (UnrepresentableValue, MalformedMessage) as error:
             if self._described_at.get(plan.relation.oid) != self._begin.final_lsn:
                 # A type may have changed below the relation, which no Relation message tells: ask once a transaction.
@@ -251,16 +250,15 @@ class Pipeline:
                 del self._plans[plan.relation.oid]
                 self.effect = NeedRelation(plan.relation)
                 return False
-            self._emit_unknown(plan, ordinal, event_id, f"{operation}: {error}")
+            self._emit_unknown(plan, ordinal, event_id, f"{OPERATION_OF[kind]}: {error}")
             return True
-        headers = b"Nats-Msg-Id: %b\r\n%bPgstream-Seq: %d\r\n%b" % (event_id, self._headers, ordinal, row_headers)
-        if len(headers) + len(payload) > self._event_bytes_max or len(headers) > HEADERS_BYTES_MAX:
-            self._emit_oversize(plan, operation, ordinal, event_id, headers, payload)
+        if len(event[1]) + len(event[2]) > self._event_bytes_max or len(event[1]) > HEADERS_BYTES_MAX:
+            self._emit_oversize(plan, kind, ordinal, event_id, event)
             return True
-        plan.published[operation] = plan.published.get(operation, 0) + 1
+        plan.published[kind] += 1
         if plan.target != self._segment_target:
             self._open_segment(plan.target)
-        self._events.append((subject, headers, payload))
+        self._events.append(event)
         return True
 
     def _on_other_row(self, plan: ControlDecoder | None, message: bytes) -> None:
@@ -336,7 +334,7 @@ class Pipeline:
             if subject is None or (self._skipping and self._is_stored(plan.target, ordinal)):
                 continue
             event_id = self._stem + ID_TAILS[ordinal << 1 & ID_TAIL_MASK]
-            plan.published["truncate"] = plan.published.get("truncate", 0) + 1
+            plan.published[TRUNCATE] += 1
             payload = plan.encode_bare("truncate", event_id, self._timestamp)
             self._emit(plan.target, subject, event_id, ordinal, b"", payload)
         return True
@@ -358,8 +356,7 @@ class Pipeline:
             database_alias(settings), MESSAGES_SCHEMA, MESSAGES_TABLE, "unknown", data_format(NULL, b"%b", NULL)
         )
         payload = envelope % (event_id, _message_document(message), self._timestamp)
-        counts = self._published.setdefault((MESSAGES_SCHEMA, MESSAGES_TABLE), {})
-        counts["unknown"] = counts.get("unknown", 0) + 1
+        self._published[MESSAGES_SCHEMA, MESSAGES_TABLE][UNKNOWN] += 1
         self._emit(target, messages_subject(settings).encode(), event_id, ordinal, b"", payload)
         return True
 
@@ -379,7 +376,7 @@ class Pipeline:
     def _emit(
         self, target: int, subject: bytes, event_id: bytes, ordinal: int, row_headers: bytes, payload: bytes
     ) -> None:
-        headers = b"Nats-Msg-Id: %b\r\n%bPgstream-Seq: %d\r\n%b" % (event_id, self._headers, ordinal, row_headers)
+        headers = EVENT_HEADERS % (event_id, self._headers, ordinal) + row_headers
         if target != self._segment_target:
             self._open_segment(target)
         self._events.append((subject, headers, payload))
@@ -387,19 +384,19 @@ class Pipeline:
     def _emit_unknown(self, plan: RelationPlan, ordinal: int, event_id: bytes, reason: str) -> None:
         """A row that can't be represented: published under its own table and counted, rather than lost."""
         self.unknown_rows += 1
-        plan.published["unknown"] = plan.published.get("unknown", 0) + 1
+        plan.published[UNKNOWN] += 1
         payload = plan.encode_bare("unknown", event_id, self._timestamp)
         row_headers = header("Pgstream-Error", reason)
         self._emit(plan.target, plan.subjects["unknown"], event_id, ordinal, row_headers, payload)
 
-    def _emit_oversize(
-        self, plan: RelationPlan, operation: str, ordinal: int, event_id: bytes, headers: bytes, payload: bytes
-    ) -> None:
+    def _emit_oversize(self, plan: RelationPlan, kind: int, ordinal: int, event_id: bytes, event: EncodedEvent) -> None:
         """The claim check of CONTRACT section 4.6 in the event's place."""
+        subject, headers, payload = event
+        operation = OPERATION_OF[kind]
         if len(headers) > HEADERS_BYTES_MAX:
             self._emit_unknown(plan, ordinal, event_id, f"{operation}: the key is too large for a header")
             return
-        plan.published[operation] = plan.published.get(operation, 0) + 1
+        plan.published[kind] += 1
         if plan.target == EPHEMERAL:
             headers += header("Pgstream-Error", "too-large")
         else:
@@ -408,8 +405,7 @@ class Pipeline:
             self.effect = StoreObject(bucket, event_id.decode(), payload)
         if plan.target != self._segment_target:
             self._open_segment(plan.target)
-        bare = plan.encode_bare(operation, event_id, self._timestamp)
-        self._events.append((plan.subjects[operation], headers, bare))
+        self._events.append((subject, headers, plan.encode_bare(operation, event_id, self._timestamp)))
 
     def _open_segment(self, target: int) -> None:
         self._hand_over()
@@ -450,7 +446,7 @@ class Pipeline:
             *described,
             alias=database_alias(self._control.settings),
             target=EPHEMERAL if settings.stream is None else self._targets[settings.stream],
-            published=self._published.setdefault((relation.schema, relation.name), {}),
+            published=self._published[relation.schema, relation.name],
         )
         return True
 

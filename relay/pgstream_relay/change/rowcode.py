@@ -1,7 +1,8 @@
-"""Compiles the reading of a relation's rows into one Python function: no loop over columns, no list of values.
+"""Compiles the encoding of a relation's rows into Python functions: no loop over columns, no list of values.
 
-The function is made of source text, as `dataclasses` makes `__init__`. Column names and all other text of the
-database reach it as constants in its namespace, never as source.
+The functions are made of source text, as `dataclasses` makes `__init__`: for each column the few lines that read its
+value off the tuple and convert it, then one format for the headers and one for the payload. Column names and all
+other text of the database reach them as constants in their namespace, never as source.
 """
 
 from __future__ import annotations
@@ -10,78 +11,131 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pgstream_relay.event.headers import key_header
+from pgstream_relay.event.headers import escape_key
 from pgstream_relay.event.values import PASS, QUOTE, Converter
-from pgstream_relay.pgoutput.messages import TupleValues
 from pgstream_relay.pgoutput.reader import MalformedMessage
 
-EncodeTuple = Callable[[bytes, int, bytes, bytes], tuple[bytes, bytes]]
-"""(buffer, position of the column count, event id, timestamp) to (payload, key header line)."""
-
-ConvertValues = Callable[[TupleValues], tuple[bytes, ...]]
-"""Raw values, none of them UNCHANGED, to JSON."""
+EncodeRow = Callable[[bytes, bytes, bytes, int, bytes], tuple[bytes, bytes, bytes]]
+"""(XLogData payload, event id, the transaction's header lines, ordinal, timestamp) to (subject, headers, payload)."""
 
 
 class UnexpectedTuple(MalformedMessage):
     """A tuple that does not look as its relation says."""
 
 
-def compile_encode_tuple(converters: Sequence[Converter], payload: bytes, key: Sequence[int]) -> EncodeTuple:
-    """One function from a whole tuple to a whole payload.
+class RowCompiler:
+    """For one relation. `key` are the positions of the key columns, `position` is where the first tuple's count stands.
 
-    `payload` is a %-format that takes the id, each column's JSON, and the timestamp; `key` are the positions of the
-    key columns. It raises UnexpectedTuple, MalformedMessage's child, where the tuple does not fit the relation, and
-    what a converter raises.
+    The formats that the methods take are %-formats: `headers` of (id, the transaction's lines, ordinal, the key's
+    values), `payload` of (id, columns' JSON, timestamp). The functions raise UnexpectedTuple where a tuple does not
+    fit the relation, and what a converter raises.
     """
-    count = len(converters)
-    lines = [
-        "def encode_tuple(buffer, position, event_id, timestamp):",
-        "    try:",
-        "        if buffer[position:position + 2] != COUNT:",
-        "            raise UnexpectedTuple('a tuple has another number of columns than its relation')",
-        "        position += 2",
-    ]
-    for index, converter in enumerate(converters):
+
+    def __init__(self, converters: Sequence[Converter], key: Sequence[int], position: int) -> None:
+        self._converters = converters
+        self._key = key
+        self._position = position
+        self._namespace: dict[str, Any] = {f"c{index}": converter for index, converter in enumerate(converters)}
+        self._namespace.update(
+            COUNT=len(converters).to_bytes(2),
+            UnexpectedTuple=UnexpectedTuple,
+            escape_key=escape_key,
+            length=struct.Struct("!I").unpack_from,
+            struct_error=struct.error,
+        )
+
+    def compile_whole(self, marker: bytes, subject: bytes, headers: bytes, payload: bytes) -> EncodeRow:
+        """For an insert's new tuple (`N`) or a delete's full old one (`O`)."""
+        lines = self._open(marker)
+        for index, converter in enumerate(self._converters):
+            lines += _read_column(
+                f"v{index} = {_conversion(index, converter, 'buffer[start:position]')}", f"v{index} = b'null'"
+            )
+        return self._close(lines, [*self._names("v")], subject, headers, payload, key="v")
+
+    def compile_update(
+        self, column_names: Sequence[bytes], subject: bytes, headers: bytes, payload: bytes
+    ) -> EncodeRow:
+        """For an update with its full old tuple; `column_names` are JSON strings.
+
+        `payload` takes, between id and timestamp, the old row's columns, the new one's, and the diff.
+        """
+        lines = self._open(b"O")
+        for name in self._names("o"):
+            lines += _read_column(f"{name} = buffer[start:position]", f"{name} = None")
         lines += [
-            "        kind = buffer[position]",
-            "        if kind == 116:",
-            "            start = position + 5",
-            "            position = start + length(buffer, position + 1)[0]",
-            f"            v{index} = {_conversion(index, converter, 'buffer[start:position]')}",
-            "        elif kind == 110:",
-            f"            v{index} = b'null'",
-            "            position += 1",
-            "        else:",
-            "            raise UnexpectedTuple('a whole tuple has a value that is neither text nor null')",
+            "        if buffer[position] != 78 or buffer[position + 1:position + 3] != COUNT:",
+            "            raise UnexpectedTuple('an update without a new tuple that fits its relation')",
+            "        position += 3",
         ]
-    values = "".join(f"v{index}, " for index in range(count))
-    lines += [
-        "    except (IndexError, struct_error):",
-        "        raise UnexpectedTuple('a tuple ends in the middle') from None",
-        "    if position != len(buffer):",
-        "        raise UnexpectedTuple('a tuple ends before or behind its message')",
-        f"    return PAYLOAD % (event_id, {values}timestamp), {_key_expression(key)}",
-    ]
-    namespace = _namespace(converters)
-    namespace.update(PAYLOAD=payload, COUNT=count.to_bytes(2))
-    encode: EncodeTuple = _define("encode_tuple", lines, namespace)
-    return encode
+        for index, name in enumerate(self._names("n")):
+            # A TOASTed value that did not change is not sent; the full old tuple has it.
+            lines += _read_column(f"{name} = buffer[start:position]", f"{name} = None", unchanged=f"{name} = o{index}")
+        lines.append("        changed = []")
+        for index, converter in enumerate(self._converters):
+            lines += [
+                f"        a{index} = b'null' if n{index} is None else {_conversion(index, converter, f'n{index}')}",
+                f"        if o{index} == n{index}:",
+                f"            b{index} = a{index}",
+                "        else:",
+                f"            b{index} = b'null' if o{index} is None else {_conversion(index, converter, f'o{index}')}",
+                f"            changed.append(NAME{index} + a{index})",
+            ]
+            self._namespace[f"NAME{index}"] = column_names[index] + b":"
+        lines.append("        diff = b'{%b}' % b','.join(changed) if changed else b'null'")
+        values = [*self._names("b"), *self._names("a"), "diff"]
+        return self._close(lines, values, subject, headers, payload, key="a")
+
+    def _names(self, prefix: str) -> list[str]:
+        return [f"{prefix}{index}" for index in range(len(self._converters))]
+
+    def _open(self, marker: bytes) -> list[str]:
+        return [
+            "def encode_row(buffer, event_id, transaction_headers, ordinal, timestamp):",
+            "    try:",
+            f"        if buffer[{self._position - 1}:{self._position + 2}] != {marker!r} + COUNT:",
+            "            raise UnexpectedTuple('a tuple is not of the kind or size that its relation says')",
+            f"        position = {self._position + 2}",
+        ]
+
+    def _close(
+        self, lines: list[str], values: list[str], subject: bytes, headers: bytes, payload: bytes, *, key: str
+    ) -> EncodeRow:
+        keys = [
+            f"{key}{index}" if self._converters[index] is PASS else f"escape_key({key}{index})" for index in self._key
+        ]
+        lines += [
+            "    except (IndexError, struct_error):",
+            "        raise UnexpectedTuple('a tuple ends in the middle') from None",
+            "    if position != len(buffer):",
+            "        raise UnexpectedTuple('a tuple ends before or behind its message')",
+            "    return (",
+            "        SUBJECT,",
+            f"        HEADERS % ({', '.join(['event_id', 'transaction_headers', 'ordinal', *keys])}),",
+            f"        PAYLOAD % ({', '.join(['event_id', *values, 'timestamp'])}),",
+            "    )",
+        ]
+        namespace = {**self._namespace, "SUBJECT": subject, "HEADERS": headers, "PAYLOAD": payload}
+        exec(compile("\n".join(lines), "<pgstream encode_row>", "exec"), namespace)
+        encode: EncodeRow = namespace["encode_row"]
+        return encode
 
 
-def compile_convert_values(converters: Sequence[Converter]) -> ConvertValues:
-    """One function from a list of raw values to a tuple of JSON values."""
-    terms = [
-        f"b'null' if v{index} is None else {_conversion(index, converter, f'v{index}')}"
-        for index, converter in enumerate(converters)
-    ]
-    names = "".join(f"v{index}, " for index in range(len(converters)))
+def _read_column(text: str, null: str, *, unchanged: str | None = None) -> list[str]:
+    """Lines that read one value of a tuple: `t` with a length, `n`, or `u`."""
     lines = [
-        "def convert_values(values):",
-        f"    {names or '()'} = values",
-        f"    return ({''.join(f'{term}, ' for term in terms)})",
+        "        kind = buffer[position]",
+        "        if kind == 116:",
+        "            start = position + 5",
+        "            position = start + length(buffer, position + 1)[0]",
+        f"            {text}",
+        "        elif kind == 110:",
+        f"            {null}",
+        "            position += 1",
     ]
-    convert: ConvertValues = _define("convert_values", lines, _namespace(converters))
-    return convert
+    if unchanged is not None:
+        lines += ["        elif kind == 117:", f"            {unchanged}", "            position += 1"]
+    return [*lines, "        else:", "            raise UnexpectedTuple('a tuple has a value of an unexpected kind')"]
 
 
 def _conversion(index: int, converter: Converter, text: str) -> str:
@@ -91,25 +145,3 @@ def _conversion(index: int, converter: Converter, text: str) -> str:
     if converter is QUOTE:
         return f"b'\"%b\"' % {text}"
     return f"c{index}({text})"
-
-
-def _key_expression(key: Sequence[int]) -> str:
-    if not key:
-        return "b''"
-    return f"key_header(b'{','.join(['%b'] * len(key))}' % ({''.join(f'v{index}, ' for index in key)}))"
-
-
-def _namespace(converters: Sequence[Converter]) -> dict[str, Any]:
-    namespace: dict[str, Any] = {f"c{index}": converter for index, converter in enumerate(converters)}
-    namespace.update(
-        UnexpectedTuple=UnexpectedTuple,
-        length=struct.Struct("!I").unpack_from,
-        struct_error=struct.error,
-        key_header=key_header,
-    )
-    return namespace
-
-
-def _define(name: str, lines: list[str], namespace: dict[str, Any]) -> Any:
-    exec(compile("\n".join(lines), f"<pgstream {name}>", "exec"), namespace)
-    return namespace[name]

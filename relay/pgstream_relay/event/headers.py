@@ -13,11 +13,22 @@ _SAFE: Final = "!\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~ "
 """Everything printable in ASCII but the percent sign itself stands as it is."""
 
 
-def key_header(key: bytes) -> bytes:
-    """`Pgstream-Key` of the key columns' JSON values, joined by commas; non-ASCII characters as JSON escapes."""
-    if not key.isascii():
-        key = _NOT_ASCII.sub(_json_escape, key.decode()).encode("ascii")
-    return b"Pgstream-Key: [%b]\r\n" % key
+EVENT_HEADERS: Final = b"Nats-Msg-Id: %b\r\n%bPgstream-Seq: %d\r\n"
+"""A %-format of (id, the transaction's lines, ordinal): what the headers of every event begin with."""
+BEFORE_FULL: Final = b"Pgstream-Before: full\r\n"
+BEFORE_KEY: Final = b"Pgstream-Before: key\r\n"
+
+
+def key_header_format(columns: int) -> bytes:
+    """A %-format of `Pgstream-Key` that takes as many JSON values, through `escape_key`; nothing without columns."""
+    return b"Pgstream-Key: [" + b",".join([b"%b"] * columns) + b"]\r\n" if columns else b""
+
+
+def escape_key(json_value: bytes) -> bytes:
+    """A JSON value in ASCII: other characters as JSON escapes."""
+    if json_value.isascii():
+        return json_value
+    return _NOT_ASCII.sub(_json_escape, json_value.decode()).encode("ascii")
 
 
 def _json_escape(match: re.Match[str]) -> str:
