@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from signal import SIGCONT, SIGSTOP
 from types import TracebackType
@@ -258,7 +259,7 @@ def inflict(arena: Arena) -> Counter[str]:
     plan = [*options.kinds, *arena.random.choices(options.kinds, weights, k=max(0, options.kills - len(options.kinds)))]
     plan = plan[: options.kills]
     arena.random.shuffle(plan)
-    for kind in plan:
+    for number, kind in enumerate(plan, 1):
         confirmed = arena.confirmed_lsn()
         if arena.random.random() < 0.8:
             # Most faults hit a relay that has found its way again, the others one that is still finding it.
@@ -267,6 +268,7 @@ def inflict(arena: Arena) -> Counter[str]:
         if not arena.relay.running:
             arena.failures.append("a relay ended by itself")
             arena.relay.start()
+        sys.stderr.write(f"{datetime.now(UTC):%H:%M:%S} fault {number} of {len(plan)}: {kind}\n")
         FAULTS[kind][0](arena)
         done[kind] += 1
     return done

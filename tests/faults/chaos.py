@@ -7,6 +7,7 @@ gives it: exactly once, in order, values right. The order of faults comes from t
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import tempfile
 import time
@@ -125,6 +126,8 @@ def _check_truth(arena: Arena, truth: Truth) -> list[str]:
 
 
 def main() -> None:
+    # psycopg tells of every rollback that an outage cut off; that is what this is about.
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
     parser = ArgumentParser(prog="chaos", description=__doc__.partition("\n")[0])
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--kills", type=int, default=100, help="how many faults")
