@@ -191,7 +191,6 @@ def plan_adoption(desired: Desired) -> list[Step]:
         return []
     text = """insert into pgstream.adoptions (stream)
 select pgstream.default_stream()
-union select name from pgstream.streams
 union select stream from pgstream.tables where stream is not null
 on conflict (stream) do update
     set requested_by = excluded.requested_by, requested_at = excluded.requested_at, done_at = null;

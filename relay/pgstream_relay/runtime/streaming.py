@@ -197,7 +197,9 @@ class StreamingSession:
         if not error.refused_for_good:
             return False
         if isinstance(error, StreamNotOurs) and stream in await store.read_adoptions():
-            await self._outlets.adopt(stream, oversize_bucket(database_alias(pipeline.settings)))
+            once_ours = stream in await store.read_positions(self._kept.slot_name)
+            bucket = oversize_bucket(database_alias(pipeline.settings))
+            await self._outlets.adopt(stream, bucket, once_ours=once_ours)
             await store.finish_adoption(stream)
             return True
         if not pipeline.take_newest_settings(await store.read_newest_settings(), stream):

@@ -1,7 +1,7 @@
 """Hands a stream over to this database (CONTRACT section 4.3): what `pgstream install --adopt-stream` asks for.
 
-What stands in the stream stays; its former owner is refused from here on. Nothing at or below the sequence that is
-written down is looked at any more to find out where this database stands.
+What stands in the stream stays; its former owner is refused from here on. A sequence is written down with it: nothing
+of this database stands at or below, so nobody has to look there for its last event.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import structlog
 
 from pgstream_relay.runtime.nats_connection import NatsConnection
+from pgstream_relay.runtime.publisher.mark import find_own_mark
 from pgstream_relay.runtime.publisher.stream_info import (
     ADOPTED_METADATA,
     SOURCE_METADATA,
@@ -19,9 +20,10 @@ from pgstream_relay.runtime.publisher.stream_info import (
 log = structlog.get_logger()
 
 
-async def adopt_stream(connection: NatsConnection, stream: str, bucket: str, source: str) -> None:
+async def adopt_stream(connection: NatsConnection, stream: str, bucket: str, source: str, *, once_ours: bool) -> None:
     """Makes `source`, a `<system identifier>/<database oid>`, the owner of the stream; does nothing where it is.
 
+    `once_ours`: the stream was this database's before, so events of it may stand below those of the present owner.
     The object store `bucket` goes with it, if it is the same former owner's. Raises NatsError.
     """
     info = await read_stream_info(connection, stream)
@@ -30,8 +32,10 @@ async def adopt_stream(connection: NatsConnection, stream: str, bucket: str, sou
     objects = await read_stream_info(connection, f"OBJ_{bucket}")
     if objects is not None and objects.source is not None and objects.source == info.source:
         await _hand_over(connection, objects, {SOURCE_METADATA: source})
+    own = await find_own_mark(connection, info, source) if once_ours else None
+    adopted_sequence = info.last_sequence if own is None else own.stream_sequence - 1
     # Last: once the stream is ours, nobody asks again.
-    await _hand_over(connection, info, {SOURCE_METADATA: source, ADOPTED_METADATA: str(info.last_sequence)})
+    await _hand_over(connection, info, {SOURCE_METADATA: source, ADOPTED_METADATA: str(adopted_sequence)})
     log.warning("took a stream over, as pgstream install --adopt-stream asked", stream=stream, former_owner=info.source)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pgstream_relay.pgoutput.lsn import parse_lsn
@@ -20,7 +20,7 @@ from pgstream_relay.runtime.nats_errors import (
     StreamNotOurs,
     StreamUnsuitable,
 )
-from pgstream_relay.runtime.publisher.stream_info import StreamInfo, read_stream_info
+from pgstream_relay.runtime.publisher.stream_info import SOURCE_METADATA, StreamInfo, read_stream_info
 
 WALK_AT_ONCE_MAX: Final = 64
 """Messages asked for at once; a foreign one may have the size of max_payload."""
@@ -70,6 +70,12 @@ async def read_position(connection: NatsConnection, stream: str, source: str, *,
     if info.messages == 0:
         return StreamPosition(info.last_sequence, None)
     return StreamPosition(info.last_sequence, await _Walk(connection, info, source, floor).find())
+
+
+async def find_own_mark(connection: NatsConnection, info: StreamInfo, source: str) -> Mark | None:
+    """The last event of `source` in a stream that belongs to another database. Raises NatsError."""
+    as_ours = replace(info, config={**info.config, "metadata": {SOURCE_METADATA: source}})
+    return await _Walk(connection, as_ours, source, 0).find()
 
 
 class _Walk:

@@ -107,9 +107,9 @@ class Outlets:
             self.marks[target] = effective_mark(position.mark, self._source)
         self.standings[name] = Standing(name, info.created, position.last_sequence, self.marks.get(target))
 
-    async def adopt(self, stream: str, bucket: str) -> None:
+    async def adopt(self, stream: str, bucket: str, *, once_ours: bool) -> None:
         """Makes a stream that was refused, as it names another database, this one's. `align` comes next."""
-        await adopt_stream(self._connection, stream, bucket, self._source.database_key)
+        await adopt_stream(self._connection, stream, bucket, self._source.database_key, once_ours=once_ours)
 
     async def publish(self, target: int, events: Sequence[EncodedEvent]) -> None:
         """Hands events to a target; returns when it has room for more."""
