@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
 from pgstream_relay.change.relation import RelationKeys
@@ -19,11 +22,14 @@ from pgstream_relay.pgoutput.lsn import format_lsn, parse_lsn
 from pgstream_relay.pgoutput.messages import Relation
 from pgstream_relay.runtime.catalog import read_relation_keys, read_types
 from pgstream_relay.runtime.postgres_connect import explain_connection_failure
+from pgstream_relay.runtime.postgres_errors import ServerUnavailable
 from pgstream_relay.runtime.postgres_queries import explain_query_failure
+from pgstream_relay.runtime.replication.connection import NETWORK_DEFAULTS
 
 PUBLICATION: Final = "pgstream"
-CONNECT_TIMEOUT_SECONDS: Final = 10
-APPLICATION_NAME: Final = "pgstream-relay"
+QUERY_TIMEOUT_SECONDS: Final = 40.0
+"""The server's own statement_timeout comes first; this one is for a server, or a line to it, that says nothing."""
+SESSION_OPTIONS: Final = "-c search_path=pg_catalog -c statement_timeout=30s -c lock_timeout=10s -c TimeZone=UTC"
 STALE_RELAYS_AFTER: Final = "1 day"
 
 
@@ -80,16 +86,14 @@ class ControlStore:
     @classmethod
     async def connect(cls, dsn: str) -> ControlStore:
         """Raises ServerUnavailable and its like."""
+        target = parse_target(dsn, "the DSN")
+        given = conninfo_to_dict(dsn)
+        options = f"{given.pop('options', '') or ''} {SESSION_OPTIONS}".strip()
+        parameters: dict[str, Any] = {**NETWORK_DEFAULTS, **given, "options": options}
         try:
-            connection = await psycopg.AsyncConnection.connect(
-                dsn,
-                autocommit=True,
-                connect_timeout=CONNECT_TIMEOUT_SECONDS,
-                application_name=APPLICATION_NAME,
-                options="-c search_path=pg_catalog -c statement_timeout=30s -c lock_timeout=10s -c TimeZone=UTC",
-            )
+            connection = await psycopg.AsyncConnection.connect("", **parameters, autocommit=True)
         except psycopg.Error as error:
-            raise explain_connection_failure(error, parse_target(dsn, "the DSN")) from None
+            raise explain_connection_failure(error, target) from None
         return cls(connection)
 
     async def close(self) -> None:
@@ -249,11 +253,9 @@ class ControlStore:
 
     async def describe(self, relation: Relation, type_oids: list[int]) -> tuple[RelationKeys, TypeCatalog]:
         """What the plan of a relation needs from the catalog."""
-        try:
+        async with _answered():
             keys = await read_relation_keys(self._connection, relation.oid)
             types = await read_types(self._connection, type_oids)
-        except psycopg.Error as error:
-            raise explain_query_failure(error) from None
         return keys, types
 
     async def beat(self, relay: str, row: dict[str, Any]) -> None:
@@ -298,12 +300,9 @@ class ControlStore:
         )
 
     async def _rows(self, query: str, parameters: Any = None) -> list[dict[str, Any]]:
-        try:
-            async with self._connection.cursor(row_factory=dict_row) as cursor:
-                await cursor.execute(query, parameters)
-                return await cursor.fetchall()
-        except psycopg.Error as error:
-            raise explain_query_failure(error) from None
+        async with _answered(), self._connection.cursor(row_factory=dict_row) as cursor:
+            await cursor.execute(query, parameters)
+            return await cursor.fetchall()
 
     async def _one(self, query: str, parameters: Any = None) -> dict[str, Any]:
         rows = await self._rows(query, parameters)
@@ -314,10 +313,23 @@ class ControlStore:
         return rows[0]
 
     async def _execute(self, query: str, parameters: Any = None) -> None:
-        try:
+        async with _answered():
             await self._connection.execute(query, parameters)
-        except psycopg.Error as error:
-            raise explain_query_failure(error) from None
+
+
+@asynccontextmanager
+async def _answered() -> AsyncIterator[None]:
+    """Turns what goes wrong with a query into a RelayError; also that no answer comes, which ends the connection."""
+    try:
+        async with asyncio.timeout(QUERY_TIMEOUT_SECONDS):
+            yield
+    except psycopg.Error as error:
+        raise explain_query_failure(error) from None
+    except TimeoutError:
+        raise ServerUnavailable(
+            f"Postgres has not answered a query of the relay's own for {QUERY_TIMEOUT_SECONDS:g} s",
+            hint="nothing to do: the relay connects again; look whether the server is frozen or overloaded",
+        ) from None
 
 
 def _parse_gap(row: dict[str, Any]) -> Gap:

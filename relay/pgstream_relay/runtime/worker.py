@@ -103,8 +103,11 @@ class DatabaseWorker:
             self._health.name = database_alias(ControlState.from_document(kept.document).settings)
             self._health.slot_name = kept.slot_name
             heartbeat = asyncio.create_task(self._beat(store, kept.slot_name))
+            holding = asyncio.create_task(self._hold_slot(store, kept, stop))
             try:
-                await self._hold_slot(store, kept, stop)
+                # Without a heartbeat pgstream.status says offline, and a standby takes the slot: begin again then.
+                await asyncio.wait({holding, heartbeat}, return_when=asyncio.FIRST_COMPLETED)
+                (holding if holding.done() else heartbeat).result()
             except RelayError as error:
                 # The reason reaches pgstream.status even where it ends this connection's use.
                 self._show(error)
@@ -112,8 +115,9 @@ class DatabaseWorker:
                     await self._write_beat(store)
                 raise
             finally:
-                heartbeat.cancel()
-                await asyncio.gather(heartbeat, return_exceptions=True)
+                for task in (holding, heartbeat):
+                    task.cancel()
+                await asyncio.gather(holding, heartbeat, return_exceptions=True)
             with contextlib.suppress(RelayError):
                 await store.forget(self._relay)
         finally:
@@ -164,14 +168,16 @@ class DatabaseWorker:
         await self._write_beat(store)
         identity = replication.identity
         source = Source(identity.system_identifier, kept.database_oid, identity.timeline, identity.switches)
+
+        async def ready() -> None:
+            self._health.set_state("streaming")
+            await self._write_beat(store)
+
         nats = await connect(self._nats, name=f"pgstream-relay {self._health.name}")
         try:
             session = StreamingSession(replication, store, nats, kept, source, start_lsn, self._health, self._metrics)
             try:
-                await session.open()
-                self._health.set_state("streaming")
-                await self._write_beat(store)
-                await session.run(stop)
+                await session.run(stop, ready)
             finally:
                 await session.close()
         finally:
