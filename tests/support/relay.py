@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ from typing import Any
 
 import nats
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.js.api import ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
@@ -191,19 +193,26 @@ async def read_stream(url: str, stream: str) -> list[StoredEvent]:
         if info.state.messages == 0:
             return events
         last = info.state.last_seq
-        subscription = await jetstream.subscribe(
+        complete = asyncio.Event()
+
+        async def receive(message: Msg) -> None:
+            sequence = message.metadata.sequence.stream
+            events.append(StoredEvent(sequence, message.subject, dict(message.headers or {}), message.data))
+            if sequence >= last:
+                complete.set()
+
+        await jetstream.subscribe(
             # Not the subjects that it has now: what a table left behind is still there.
             ">",
             stream=stream,
+            cb=receive,
             ordered_consumer=True,
             config=ConsumerConfig(deliver_policy=DeliverPolicy.ALL),
             pending_msgs_limit=-1,
             pending_bytes_limit=-1,
         )
-        while not events or events[-1].sequence < last:
-            message = await subscription.next_msg(timeout=10)
-            sequence = message.metadata.sequence.stream
-            events.append(StoredEvent(sequence, message.subject, dict(message.headers or {}), message.data))
+        async with asyncio.timeout(WAIT_SECONDS):
+            await complete.wait()
         return events
 
 
