@@ -210,10 +210,10 @@ async def test_a_relay_stopped_twenty_times_under_load_loses_nothing_and_keeps_t
         written = 0
         async with await psycopg.AsyncConnection.connect(postgres.dsn(database), autocommit=True) as connection:
             while not finished.is_set():
-                count = 1 if written % 7 else 100
+                count = 1 if written % 7 else 20
                 await connection.execute("insert into t (note) select 'n' from generate_series(1, %s)", [count])
                 written += count
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.02)
         return written
 
     writer = asyncio.create_task(write())

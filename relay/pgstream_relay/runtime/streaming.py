@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import structlog
@@ -78,8 +78,8 @@ class StreamingSession:
         self._stopping = False
         self._kept_sequences: dict[str, int] = {}
 
-    async def open(self) -> None:
-        """Asks the streams where they stand and tells them of gaps; `run` comes next, and `close` in any case."""
+    async def _open(self) -> None:
+        """Asks the streams where they stand and tells them of gaps."""
         store, pipeline = self._store, self._pipeline
         pipeline.announce_gaps = await store.has_gaps()
         await self._align_streams()
@@ -109,9 +109,12 @@ class StreamingSession:
         self._figures.close()
         await self._outlets.close()
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Returns after `stop`. Raises RelayError; after it nothing of this session may be used again."""
-        pump = asyncio.create_task(self._pump())
+    async def run(self, stop: asyncio.Event, ready: Callable[[], Awaitable[None]]) -> None:
+        """Returns after `stop`; awaits `ready` before the first change is read. `close` comes next in any case.
+
+        Raises RelayError; after it nothing of this session may be used again.
+        """
+        pump = asyncio.create_task(self._pump(ready))
         timer = asyncio.create_task(self._keep_in_touch())
         stopper = asyncio.create_task(self._stop_pump(stop, pump))
         try:
@@ -132,7 +135,9 @@ class StreamingSession:
         if self._listening:
             pump.cancel()
 
-    async def _pump(self) -> None:
+    async def _pump(self, ready: Callable[[], Awaitable[None]]) -> None:
+        await self._open()
+        await ready()
         while not self._stopping:
             payloads = await self._replication.try_read(READ_BYTES_MAX)
             if not payloads and self._pipeline.in_transaction and self._outlets.unacknowledged:
@@ -278,6 +283,7 @@ class StreamingSession:
                     f"Postgres has sent nothing for {SILENCE_SECONDS:.0f} s, not even an answer to a keepalive",
                     hint="nothing to do: the relay connects again",
                 )
+            self._outlets.check()
             self._figures.measure()
             if now - positions_at >= POSITIONS_INTERVAL_SECONDS:
                 await self._keep_positions()

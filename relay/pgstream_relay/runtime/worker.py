@@ -36,7 +36,7 @@ VERSION: Final = version("pgstream-nats")
 FROZEN_SECONDS: Final = 4.0
 """An active relay whose heartbeat is older has lost the slot to a standby: it no longer moves."""
 
-_NEW_SLOT_HINT: Final = "run `pgstream install --new-slot --snapshot`: it records the gap and goes on from now"
+_NEW_SLOT_HINT: Final = "run `pgstream install --new-slot`: it records the gap and goes on from now"
 
 log = structlog.get_logger()
 

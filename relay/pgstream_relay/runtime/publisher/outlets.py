@@ -115,6 +115,11 @@ class Outlets:
         """Hands events to a target; returns when it has room for more."""
         await self._writers[target].publish(events)
 
+    def check(self) -> None:
+        """Raises what has ended the connection: while nothing is published, nobody else would notice."""
+        if self._connection.failure is not None:
+            raise self._connection.failure
+
     async def settle(self) -> None:
         """Returns when everything published is acknowledged."""
         for writer in self._writers.values():

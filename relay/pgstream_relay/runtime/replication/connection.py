@@ -14,7 +14,7 @@ from pgstream_relay.runtime.postgres_errors import ServerUnsuitable
 
 Connection: TypeAlias = psycopg.AsyncConnection[tuple[Any, ...]]
 
-SERVER_VERSION_MIN = 140000
+SERVER_VERSION_MIN = 150000
 
 SESSION_SETTINGS = {
     **OUTPUT_SETTINGS,
@@ -74,7 +74,7 @@ async def connect_walsender(dsn: str) -> Connection:
 async def _set_up(connection: Connection, target: Target) -> None:
     if connection.info.server_version < SERVER_VERSION_MIN:
         raise ServerUnsuitable(
-            f"Postgres {target} has version {connection.info.server_version // 10000}, pgstream needs 14 or newer",
+            f"Postgres {target} has version {connection.info.server_version // 10000}, pgstream needs 15 or newer",
             hint="upgrade the server",
         )
     for name, value in SETTINGS_IF_KNOWN.items():

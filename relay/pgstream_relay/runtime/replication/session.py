@@ -209,7 +209,7 @@ async def _prepare(connection: Connection, slot: str, start_lsn: int) -> tuple[S
             await connection.execute("set client_encoding to 'SQL_ASCII'")
     except psycopg.Error as error:
         raise StreamEnded(
-            f"Postgres did not tell about itself and slot {slot}: {error.diag.message_primary or error}",
+            f"Postgres did not tell about itself and slot {slot}: {error.diag.message_primary or str(error).partition('\n')[0]}",
             sqlstate=error.sqlstate,
         ) from None
     return identity, state.confirmed_flush_lsn

@@ -30,7 +30,7 @@ OBJECT_IN_USE = "55006"
 UNDEFINED_OBJECT = "42704"
 WAL_LEVEL_FOLLOWS_SLOTS_SINCE = 190000
 
-_NEW_SLOT = "run `pgstream install --new-slot --snapshot`: it records the gap and reads the tables again"
+_NEW_SLOT = "run `pgstream install --new-slot`: it records the gap and goes on from now"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,8 @@ def explain_stream_end(sqlstate: str | None, message_primary: str, publication: 
     """Why a running stream is over."""
     if sqlstate == UNDEFINED_OBJECT:
         return publication_missing(publication)
-    reason = describe_server_error(sqlstate, message_primary)
+    # libpq's own messages go on for lines about what this probably means.
+    reason = describe_server_error(sqlstate, message_primary.partition("\n")[0])
     return StreamEnded(
         f"the replication stream ended: {reason}",
         sqlstate=sqlstate,
