@@ -16,7 +16,7 @@
 \ir migrations/0004_relay_tables.sql
 \ir migrations/0005_adoptions.sql
 
--- functions: a function in language sql comes after those it calls
+-- functions: what a function or view is made of comes before it
 \ir functions/version.sql
 \ir functions/refuse.sql
 \ir functions/escape_token.sql
@@ -36,6 +36,7 @@
 \ir functions/wanted_identity.sql
 \ir functions/is_published.sql
 \ir functions/effective_subject.sql
+\ir views/subject_patterns.sql
 \ir functions/adopt_copy.sql
 \ir functions/alter_identity.sql
 \ir functions/alter_publication.sql
@@ -78,6 +79,7 @@
 \ir functions/streams_fill.sql
 \ir functions/table_problem.sql
 \ir functions/tables_apply.sql
+\ir functions/tables_check_subjects.sql
 \ir functions/tables_fill.sql
 \ir functions/take_turn.sql
 
@@ -90,12 +92,13 @@
 \ir triggers/streams_fill.sql
 \ir triggers/streams_refuse_truncate.sql
 \ir triggers/tables_apply.sql
+\ir triggers/tables_check_inserted.sql
+\ir triggers/tables_check_updated.sql
 \ir triggers/tables_fill.sql
 \ir triggers/tables_refuse_truncate.sql
 
 -- views
 \ir views/status.sql
-\ir views/subject_patterns.sql
 \ir views/table_status.sql
 
 -- publication, then rights

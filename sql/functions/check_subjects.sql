@@ -1,40 +1,51 @@
--- Of one table, or (null) of all: after a change of the settings.
-create or replace function pgstream.check_subjects(named_schema text, named_table text) returns void
+-- `named` are the tables to check, as quoted names; null = all, after a change of the settings.
+-- Of patterns with wildcards in the same places, only equal ones overlap: that is one hash join, however many tables.
+create or replace function pgstream.check_subjects(named text[]) returns void
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  every constant pgstream.subject_patterns[] := array(select p from pgstream.subject_patterns p);
   clash record;
 begin
   perform pgstream.check_template(p.place, p.template, pgstream.alias(), p.subject_schema, p.subject_table, p.mode)
-  from pgstream.subject_patterns p
-  where named_schema is null or (p.table_schema, p.table_name) = (named_schema, named_table);
+  from unnest(every) as p
+  where named is null or format('%I.%I', p.table_schema, p.table_name) = any (named);
 
-  with every as materialized (
-    select *, pgstream.pattern_regex(p.pattern, true) as overlaps, pgstream.pattern_regex(p.pattern, false) as contains
-    from pgstream.subject_patterns p
+  with patterns as materialized (
+    select p.*, format('%I.%I', p.table_schema, p.table_name) as name,
+      regexp_replace(p.pattern, '[^.*]+', 'x', 'g') as shape
+    from unnest(every) as p
+  ), checked as materialized (
+    select p.*, pgstream.pattern_regex(p.pattern, true) as overlaps
+    from patterns p where named is null or p.name = any (named)
+  ), overlapping as (
+    select a as one, b as other, true as contained from checked a join patterns b on b.pattern = a.pattern
+    union all
+    select a, b, b.pattern ~ pgstream.pattern_regex(a.pattern, false)
+      or a.pattern ~ pgstream.pattern_regex(b.pattern, false)
+    from checked a join patterns b on b.shape <> a.shape and b.pattern ~ a.overlaps
   )
-  select a.table_schema, a.table_name, a.pattern, b.table_schema as other_schema, b.table_name as other_table,
-    b.pattern as other_pattern, b.mode as other_mode, b.stream as other_stream, a.mode, a.stream into clash
-  from every a join every b on b.pattern ~ a.overlaps
-  where (named_schema is null or (a.table_schema, a.table_name) = (named_schema, named_table))
-    and case when (a.table_schema, a.table_name) = (b.table_schema, b.table_name)
-             then a.mode = 'persistent' and a.pattern <> b.pattern else true end
-    and not (a.mode = 'persistent' and b.mode = 'persistent' and a.stream = b.stream
-      and (b.pattern ~ a.contains or a.pattern ~ b.contains))
+  select (o.one).name, (o.one).pattern, concat_ws(' in stream ', (o.one).mode, (o.one).stream) as goes_to,
+    (o.other).name as other_name, (o.other).pattern as other_pattern,
+    concat_ws(' in stream ', (o.other).mode, (o.other).stream) as other_goes_to into clash
+  from overlapping o
+  where case when (o.one).name = (o.other).name
+             then (o.one).mode = 'persistent' and (o.one).pattern <> (o.other).pattern else true end
+    and not ((o.one).mode = 'persistent' and (o.other).mode = 'persistent' and (o.one).stream = (o.other).stream
+      and o.contained)
   limit 1;
   if found then
     perform pgstream.refuse('pgstream_subjects_overlap',
-      format('subjects overlap: %s of %I.%I and %s of %I.%I', clash.pattern, clash.table_schema, clash.table_name,
-        clash.other_pattern, clash.other_schema, clash.other_table),
+      format('subjects overlap: %s of %s and %s of %s', clash.pattern, clash.name, clash.other_pattern,
+        clash.other_name),
       format('The one is %s, the other %s. Two tables may share subjects only if both are persistent, in one stream, '
         'and one pattern contains the other; else events would fall into the wrong stream, or NATS would refuse it.',
-        concat_ws(' in stream ', clash.mode, clash.stream), concat_ws(' in stream ', clash.other_mode,
-          clash.other_stream)),
+        clash.goes_to, clash.other_goes_to),
       'Change subject or event_subjects of one of them so that a token differs, or set the same mode and stream.',
-        '23P01');
+      '23P01');
   end if;
 end
 $$;
-comment on function pgstream.check_subjects(text, text) is 'Private. Refuses subjects of a table (null: of all) that '
-  'are illegal, or overlap with another''s.';
+comment on function pgstream.check_subjects(text[]) is 'Private. Refuses subjects of the named tables (null: of all) '
+  'that are illegal, or overlap with another''s.';

@@ -16,7 +16,7 @@ begin
     is distinct from (old.database, old.mode, old.subject, old.stream, old.message_prefixes, old.database_at_install)
   then
     perform pgstream.take_turn(deadline);
-    perform pgstream.check_subjects(null, null);
+    perform pgstream.check_subjects(null);
   end if;
   if new.stream is null then
     perform pgstream.copy_default_stream(old);

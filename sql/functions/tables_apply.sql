@@ -31,8 +31,7 @@ begin
   end if;
   perform pgstream.check_rights(new.relid);
   if new.enabled then
-    perform pgstream.take_turn(deadline);
-    perform pgstream.check_subjects(new.table_schema, new.table_name);
+    perform pgstream.take_turn(deadline);  -- for tables_check_subjects, which then does not wait
   end if;
   perform pgstream.apply_table(new, deadline);
   return null;

@@ -15,11 +15,11 @@ begin
     remembered_at timestamptz not null default now()
   );
 
-  create table pgstream.change_count (
+  create table pgstream.latest_change (
     one_row boolean not null default true primary key check (one_row),
-    changes bigint not null default 0
+    transaction_id xid8
   );
-  insert into pgstream.change_count default values;
+  insert into pgstream.latest_change default values;
 
   insert into pgstream.migrations (id, name) values (3, 'private_tables');
 end
@@ -36,7 +36,7 @@ comment on column pgstream.former_identities.identity is 'pg_class.relreplident:
 comment on column pgstream.former_identities.index_name is 'Name of the index where identity is i.';
 comment on column pgstream.former_identities.remembered_at is 'When it was made full.';
 
-comment on table pgstream.change_count is 'Private. One row that each change of subjects updates first, so that two '
+comment on table pgstream.latest_change is 'Private. One row that each change of subjects updates first, so that two '
   'such changes take turns.';
-comment on column pgstream.change_count.one_row is 'Always true: keeps the table at one row.';
-comment on column pgstream.change_count.changes is 'Number of changes so far.';
+comment on column pgstream.latest_change.one_row is 'Always true: keeps the table at one row.';
+comment on column pgstream.latest_change.transaction_id is 'The transaction of the latest one.';

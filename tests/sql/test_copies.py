@@ -95,13 +95,27 @@ def test_a_row_of_a_copy_is_not_taken_for_another_table(postgres: EmbeddedPostgr
     """Before any install: what is deleted there is the table of that name, whatever has the oid now."""
     clone(postgres, original, copy)
     with postgres.connect(copy) as connection:
-        connection.execute("create table innocent (id int primary key)")
-        connection.execute("alter publication pgstream add table innocent")
-        connection.execute("alter table pgstream.tables disable trigger user")
-        connection.execute("update pgstream.tables set relid = 'innocent'::regclass")
-        connection.execute("alter table pgstream.tables enable trigger user")
+        point_at_another_table(connection)
         connection.execute("delete from pgstream.tables")
         assert published(connection) == {"innocent"}
+
+
+def test_an_install_in_a_copy_goes_by_names(postgres: EmbeddedPostgres, original: str, copy: str) -> None:
+    clone(postgres, original, copy)
+    with postgres.connect(copy) as connection:
+        point_at_another_table(connection)
+        install(connection)
+        assert rows(connection, "select relid = 'orders'::regclass from pgstream.tables") == [(True,)]
+
+
+def point_at_another_table(connection: Connection) -> None:
+    """As it may be in a restored dump, whose tables have other oids."""
+    connection.execute(
+        "create table innocent (id int primary key); alter publication pgstream add table innocent;"
+        "alter table pgstream.tables disable trigger user;"
+        "update pgstream.tables set relid = 'innocent'::regclass;"
+        "alter table pgstream.tables enable trigger user"
+    )
 
 
 def test_the_alias_does_not_follow_a_rename(postgres: EmbeddedPostgres, original: str) -> None:

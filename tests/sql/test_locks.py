@@ -94,11 +94,15 @@ def test_overlapping_changes_at_once_do_not_both_pass(control: Connection, conne
     assert rows(control, "select table_name from pgstream.tables") == [("orders",)]
 
 
-def test_creating_the_slot_waits_for_nobody_to_write_settings(control: Connection, connect: Connect) -> None:
+@pytest.mark.parametrize("table", ["settings", "streams", "tables"])
+def test_creating_the_slot_waits_for_who_writes_a_control_table(
+    control: Connection, connect: Connect, table: str
+) -> None:
+    """Not for its transaction id alone: the lock of a writer that has none yet counts."""
     other = connect()
     control.execute("set lock_timeout = '100ms'")
     with other.transaction():
-        other.execute("update pgstream.settings set numbers = 'text'")
+        other.execute(f"lock table pgstream.{table} in row exclusive mode".encode())
         with pytest.raises(psycopg.errors.LockNotAvailable):
             control.execute("select pgstream.create_slot()")
     assert rows(control, "select from pg_replication_slots where database = current_database()") == []
