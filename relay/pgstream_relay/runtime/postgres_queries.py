@@ -31,4 +31,6 @@ def explain_query_failure(error: psycopg.Error) -> PostgresError:
         return ServerUnavailable(
             f"the connection to Postgres failed: {describe_server_error(error.sqlstate, primary)}", hint=_RETRY_HINT
         )
-    return PostgresError(f"Postgres refused a query: {describe_server_error(error.sqlstate, primary)}", hint=_RETRY_HINT)
+    return PostgresError(
+        f"Postgres refused a query: {describe_server_error(error.sqlstate, primary)}", hint=_RETRY_HINT
+    )

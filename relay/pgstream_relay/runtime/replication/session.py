@@ -208,8 +208,9 @@ async def _prepare(connection: Connection, slot: str, start_lsn: int) -> tuple[S
             # Such a database holds any bytes. Asked for UTF-8, the server would stop for good at the first others.
             await connection.execute("set client_encoding to 'SQL_ASCII'")
     except psycopg.Error as error:
+        reason = error.diag.message_primary or str(error).partition("\n")[0]
         raise StreamEnded(
-            f"Postgres did not tell about itself and slot {slot}: {error.diag.message_primary or str(error).partition('\n')[0]}",
+            f"Postgres did not tell about itself and slot {slot}: {reason}",
             sqlstate=error.sqlstate,
         ) from None
     return identity, state.confirmed_flush_lsn
