@@ -132,7 +132,7 @@ def _difference(message: Stored, expected: Expected) -> str | None:
     """What is not as it must be, in words."""
     if message.subject != expected.subject:
         return f"subject {message.subject}, not {expected.subject}"
-    document: dict[str, Any] = parse_exactly(message.payload)
+    document: dict[str, Any] = parse_exactly(message.payload.decode())
     if document.pop("id") != message.headers.get("Nats-Msg-Id"):
         return f"id and Nats-Msg-Id differ: {message.headers.get('Nats-Msg-Id')}"
     found = canonical(document)

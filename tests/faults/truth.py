@@ -8,11 +8,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from tests.faults.wal_reader import UNCHANGED, Table, WalChange
 
-OPERATION_EVENTS = ("insert", "update", "delete", "truncate")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -69,11 +68,11 @@ class Truth:
         self._expect(change, None, "pgstream", "messages", "unknown", {"before": None, "after": after, "diff": None})
 
     def _add_change(self, change: WalChange, table: Table) -> None:
-        self._follow(change, table)
+        data = _data(change, table)
+        self._follow(change, table, data)
         row = self._rows.get(table.oid)
         if row is None or row["enabled"] != "t" or change.kind not in (row["operations"] or ""):
             return
-        data = _data(change, table)
         headers: dict[str, str | None] = {"Pgstream-Before": None, "Pgstream-Unchanged": None}
         if change.kind in ("update", "delete"):
             headers["Pgstream-Before"] = "full" if change.old_is_full else "key"
@@ -103,13 +102,12 @@ class Truth:
         expected = Expected(subject, canonical(document), (("Pgstream-Xid", str(change.xid)), *(headers or {}).items()))
         self.streams[stream][change.commit_lsn, change.ordinal] = expected
 
-    def _follow(self, change: WalChange, table: Table) -> None:
+    def _follow(self, change: WalChange, table: Table, data: dict[str, Any]) -> None:
         """Keeps the table's rows, to hold them against Postgres's own in the end: a check of this truth itself."""
         rows = self.tables[table.name]
         if change.kind == "truncate":
             rows.clear()
             return
-        data = _data(change, table)
         after, before = data["after"], data["before"]
         kept: dict[str, Any] = {}
         if before is not None:
@@ -124,16 +122,21 @@ def row_key(row: dict[str, Any]) -> str:
 
 
 def canonical(document: Any) -> bytes:
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    return _encode(document).encode()
 
 
-def parse_exactly(text: bytes | str) -> Any:
+def parse_exactly(text: str) -> Any:
     """JSON with numbers kept digit by digit, told from strings."""
-    return json.loads(text, parse_int=number, parse_float=number)
+    return _decode(text)
 
 
 def number(text: str) -> str:
     return f"\0{text}"
+
+
+# Made once: json.dumps and json.loads with options make theirs for every call.
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_decode: Final = json.JSONDecoder(parse_int=number, parse_float=number).decode
 
 
 def _timestamp(text: str) -> str:

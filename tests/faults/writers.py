@@ -219,7 +219,7 @@ def _finish_prepared(writer: Writer) -> None:
 SHAPES: Final[dict[Shape, float]] = {
     single_rows: 30,
     copied: 6,
-    large: 0.6,
+    large: 0.2,
     mixed: 20,
     with_savepoints: 12,
     rolled_back: 4,
