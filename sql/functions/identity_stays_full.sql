@@ -3,7 +3,7 @@ language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
   select case
-    when former.identity = 'n' or pgstream.identity_columns(former.table_oid, former.identity, former.index_name)
+    when pgstream.identity_columns(former.table_oid, former.identity, former.index_name)
       is null
       then 'the former identity has no usable key'
     when exists (
