@@ -33,6 +33,8 @@
 \ir functions/identity_columns.sql
 \ir functions/current_identity.sql
 \ir functions/key_columns.sql
+\ir functions/is_full.sql
+\ir functions/full_needs_more.sql
 \ir functions/wanted_identity.sql
 \ir functions/is_published.sql
 \ir functions/effective_subject.sql

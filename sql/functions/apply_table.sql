@@ -4,8 +4,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   joins boolean := not pgstream.is_published(changed.relid);
-  wanted text := pgstream.wanted_identity(changed.replica_identity,
-    changed.columns is not null or changed.excluded_columns is not null);
+  wanted text := pgstream.wanted_identity(changed);
   becomes_full boolean := wanted = 'full' and exists (
     select from pgstream.relation_tree(changed.relid) as tree (oid) join pg_class c on c.oid = tree.oid
     where c.relreplident <> 'f');
@@ -29,8 +28,10 @@ begin
     perform pgstream.give_identity_back(changed.relid, true, deadline);
   end if;
   perform pgstream.check_key(changed, wanted);
-  if becomes_full then
+  if wanted = 'full' or pgstream.is_full(changed.relid) then
     perform pgstream.check_full_identity(changed.relid);
+  end if;
+  if becomes_full then
     perform pgstream.make_identity_full(changed.relid);
   end if;
   if joins then

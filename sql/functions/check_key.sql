@@ -13,7 +13,8 @@ begin
   if covered is null then
     perform pgstream.refuse('pgstream_no_identity', format('table %s has no usable replica identity', named),
       'The application''s UPDATE and DELETE would fail, because what they changed could not be told.',
-      format('Set replica_identity = ''full'', or ALTER TABLE %s ADD PRIMARY KEY (…);', named), '55000');
+      case when pgstream.full_needs_more(changed.relid) then '' else 'Set replica_identity = ''full'', or ' end
+        || format('ALTER TABLE %s ADD PRIMARY KEY (…);', named), '55000');
   end if;
   if changed.key_columns is null then
     return;

@@ -8,8 +8,7 @@ declare
   named text := pgstream.relation_name(streamed.relid);
   this_row text := format('WHERE (table_schema, table_name) = (%L, %L);', streamed.table_schema, streamed.table_name);
   touch text := 'UPDATE pgstream.tables SET enabled = enabled ' || this_row;
-  wanted text := pgstream.wanted_identity(streamed.replica_identity,
-    streamed.columns is not null or streamed.excluded_columns is not null);
+  wanted text := pgstream.wanted_identity(streamed);
   odd_partition oid;
 begin
   select * into here from pg_class c where c.oid = streamed.relid;
@@ -35,6 +34,9 @@ begin
   elsif not pgstream.is_published(here.oid) then
     problem := 'the table is not in publication pgstream';
     hint := touch;
+  elsif pgstream.is_full(here.oid) and pgstream.full_needs_more(here.oid) then
+    problem := 'the table has a generated column and REPLICA IDENTITY FULL: its UPDATE and DELETE fail';
+    hint := 'UPDATE pgstream.tables SET replica_identity = ''keep'' ' || this_row;
   elsif pgstream.current_identity(here.oid) is null then
     problem := 'the table has no usable replica identity: its UPDATE and DELETE fail';
     hint := format('ALTER TABLE %s ADD PRIMARY KEY (…); or UPDATE pgstream.tables SET replica_identity = ''full'' '

@@ -169,11 +169,11 @@ def test_truncate_is_refused(control: Connection) -> None:
 
 
 def test_an_open_cursor_is_named(control: Connection) -> None:
-    control.execute("declare c cursor for select * from orders")
+    control.execute("declare c cursor for select * from by_index")
     control.execute("fetch c")
     assert_refused(
         control,
-        "insert into pgstream.tables (table_name) values ('orders')",
+        "insert into pgstream.tables (table_name) values ('by_index')",
         "pgstream_table_in_use",
         hint="transaction of its own",
     )
