@@ -30,8 +30,9 @@ def format_subject(template: str, *, database: str, schema: str, table: str, ope
 
 
 def format_pattern(template: str, *, database: str, schema: str, table: str) -> str:
-    """The one pattern that covers the subjects of every operation: `{operation}` becomes `*`."""
-    return format_subject(template, database=database, schema=schema, table=table, operation="*")
+    """The one pattern that covers the subjects of every operation: a token with `{operation}` in it becomes `*`."""
+    tokens = ("*" if "{operation}" in token else token for token in template.split("."))
+    return format_subject(".".join(tokens), database=database, schema=schema, table=table, operation="*")
 
 
 def is_covered(subject: str, pattern: str) -> bool:

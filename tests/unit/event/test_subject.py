@@ -53,6 +53,11 @@ def test_a_pattern_covers_the_subjects_of_all_operations() -> None:
     assert is_covered(format_subject(template, **names, operation="insert"), format_pattern(template, **names))
 
 
+def test_a_wildcard_is_a_whole_token() -> None:
+    assert format_pattern("{table}-{operation}.x", database="d", schema="s", table="t") == "*.x"
+    assert format_pattern("a.{table}-{operation}", database="d", schema="s", table="t") == "a.*"
+
+
 @pytest.mark.parametrize(
     ("subject", "pattern", "covered"),
     [("a.b", "a.b", True), ("a.b", "a.*", True), ("a.*", "a.*", True), ("a.*", "a.b", False), ("a.b.c", "a.*", False),
