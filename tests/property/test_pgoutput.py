@@ -6,6 +6,7 @@ import random
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pgstream_relay.pgoutput.decoder import decode_message
 from pgstream_relay.pgoutput.messages import (
     UNCHANGED,
@@ -25,7 +26,6 @@ from pgstream_relay.pgoutput.messages import (
 from pgstream_relay.pgoutput.reader import MalformedMessage
 from pgstream_relay.pgoutput.timestamps import POSTGRES_EPOCH_US
 from pgstream_relay.pgoutput.walsender import decode_walsender
-
 from tests.support.golden import golden_messages
 from tests.support.pgoutput import encode_keepalive, encode_message, encode_xlogdata
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 import struct
 
 import pytest
+
 from pgstream_relay.pgoutput.decoder import decode_message
 from pgstream_relay.pgoutput.messages import Column, Insert, Relation, Type
 from pgstream_relay.pgoutput.reader import MalformedMessage
-
 from tests.support.pgoutput import encode_message, encode_tuple
 
 INSERT = encode_message(Insert(7, [b"a", None]))

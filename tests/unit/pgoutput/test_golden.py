@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 import pytest
+
 from pgstream_relay.pgoutput.decoder import decode_message
 from pgstream_relay.pgoutput.messages import (
     UNCHANGED,
@@ -21,7 +22,6 @@ from pgstream_relay.pgoutput.messages import (
     Type,
     Update,
 )
-
 from tests.support.golden import golden_messages
 from tests.support.pgoutput import encode_message
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from pgstream_relay.pgoutput.lsn import format_lsn, parse_lsn
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from pgstream_relay.pgoutput.reader import MalformedMessage
 from pgstream_relay.pgoutput.timeline import TimelineSwitch, parse_timeline_history
 

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
+
 from pgstream_relay.pgoutput.messages import UNCHANGED, TupleValues
 from pgstream_relay.pgoutput.reader import MalformedMessage
 from pgstream_relay.pgoutput.tuples import split_tuple
-
 from tests.support.pgoutput import encode_tuple
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from pgstream_relay.pgoutput.reader import MalformedMessage
 from pgstream_relay.pgoutput.walsender import (
     XLOGDATA_HEADER_SIZE,
@@ -9,7 +10,6 @@ from pgstream_relay.pgoutput.walsender import (
     decode_walsender,
     encode_standby_status,
 )
-
 from tests.support.pgoutput import encode_keepalive, encode_xlogdata
 
 NOW_US = 1_790_000_000_123_456
