@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from pgstream_relay.change.relation import RelationKeys, identity_columns, key_columns
+from pgstream_relay.change.relation import RelationKeys, key_columns, key_tuple_columns
 from pgstream_relay.change.rowcode import EncodeRow, RowCompiler, UnexpectedTuple
 from pgstream_relay.control.tables import TableSettings
 from pgstream_relay.event.envelope import (
@@ -86,7 +86,9 @@ class RelationPlan:
             compile_converter(column.type_oid, types, numbers_as_text=settings.numbers_as_text)
             for column in relation.columns
         ]
-        self._identity = identity_columns(relation)
+        self._identity = key_tuple_columns(relation, keys)
+        others = set(range(len(self._names))) - set(self._identity)
+        self._maybe_unknown = tuple(others) if keys.partitioned and relation.replica_identity == "f" else ()
         self._key = key_columns(relation, keys, settings.key_columns)
         self._row = object_format(self._names)
         self._bare = {operation: self._envelope(operation, NULL, NULL, NULL) for operation in OPERATIONS}
@@ -109,10 +111,30 @@ class RelationPlan:
         if kind == DELETE:
             payload = self._envelope("delete", self._row, NULL, NULL)
             full = self._compiler().compile_whole(b"O", subject, full_headers, payload)
-            return _by_marker(full, self._encode_delete_by_key)
+            return self._by_marker(full, self._encode_delete_by_key)
         payload = self._envelope("update", self._row, self._row, b"%b")
         full = self._compiler().compile_update(self._json_names, subject, full_headers, payload)
-        return _by_marker(full, self._encode_update_by_key)
+        return self._by_marker(full, self._encode_update_by_key)
+
+    def _by_marker(self, full: EncodeRow, by_key: EncodeRow) -> EncodeRow:
+        """The replica identity may change from one row to the next: the tuple says which it was.
+
+        Not so where a partition has another one than its root: Postgres then marks an old tuple as full that holds
+        the key alone, and null in place of all else.
+        """
+        maybe_unknown = self._maybe_unknown
+
+        def encode(
+            message: bytes, event_id: bytes, transaction_headers: bytes, ordinal: int, timestamp: bytes
+        ) -> tuple[bytes, bytes, bytes]:
+            chosen = full if message[_MARKER_OFFSET] == _OLD_FULL else by_key
+            if maybe_unknown and chosen is full:
+                old, _ = split_tuple(message, _TUPLE_OFFSET)
+                if len(old) == len(self._names) and all(old[index] is None for index in maybe_unknown):
+                    chosen = by_key
+            return chosen(message, event_id, transaction_headers, ordinal, timestamp)
+
+        return encode
 
     def _compiler(self) -> RowCompiler:
         return RowCompiler(self._converters, self._key, _TUPLE_OFFSET)
@@ -124,7 +146,7 @@ class RelationPlan:
     def _encode_delete_by_key(
         self, message: bytes, event_id: bytes, transaction_headers: bytes, ordinal: int, timestamp: bytes
     ) -> tuple[bytes, bytes, bytes]:
-        if message[_MARKER_OFFSET] != _OLD_KEY:
+        if message[_MARKER_OFFSET] == _NEW:
             raise UnexpectedTuple("a delete without an old tuple")
         old = self._split(message, _TUPLE_OFFSET)
         before, json_values = self._identity_object(old)
@@ -137,7 +159,7 @@ class RelationPlan:
         """Of the old row only the identity is known: from the old tuple where it changed, else from the new one."""
         marker, position = message[_MARKER_OFFSET], _TUPLE_OFFSET
         old: TupleValues | None = None
-        if marker == _OLD_KEY:
+        if marker in (_OLD_KEY, _OLD_FULL):
             old, position = split_tuple(message, position)
             if len(old) != len(self._names) or message[position : position + 1] != b"N":
                 raise UnexpectedTuple("an update without a new tuple")
@@ -196,15 +218,3 @@ def _subjects(relation: Relation, settings: TableSettings, alias: str) -> dict[s
         ).encode()
         for operation in published
     }
-
-
-def _by_marker(full: EncodeRow, by_key: EncodeRow) -> EncodeRow:
-    """The replica identity may change from one row to the next: the tuple says which it was."""
-
-    def encode(
-        message: bytes, event_id: bytes, transaction_headers: bytes, ordinal: int, timestamp: bytes
-    ) -> tuple[bytes, bytes, bytes]:
-        chosen = full if message[_MARKER_OFFSET] == _OLD_FULL else by_key
-        return chosen(message, event_id, transaction_headers, ordinal, timestamp)
-
-    return encode

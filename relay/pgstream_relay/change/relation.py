@@ -9,15 +9,29 @@ from pgstream_relay.pgoutput.messages import Relation
 
 @dataclass(frozen=True, slots=True)
 class RelationKeys:
-    """Column names in key order; empty where the relation has none, or is gone from the catalog."""
+    """Column names in key order; empty where the relation has none, or is gone from the catalog.
+
+    `partitioned`: its rows are those of partitions, each of which has a replica identity of its own.
+    """
 
     primary_key: tuple[str, ...] = ()
     identity_index: tuple[str, ...] = ()
+    partitioned: bool = False
 
 
 def identity_columns(relation: Relation) -> tuple[int, ...]:
     """Positions of the columns that old tuples carry under the relation's replica identity; all where it is full."""
     return tuple(index for index, column in enumerate(relation.columns) if column.is_key)
+
+
+def key_tuple_columns(relation: Relation, keys: RelationKeys) -> tuple[int, ...]:
+    """Positions of the columns that are known of an old row where no full old tuple was sent.
+
+    A partition may have the default identity below a root whose identity is full, and is described as its root.
+    """
+    if relation.replica_identity != "f":
+        return identity_columns(relation)
+    return tuple(index for index, column in enumerate(relation.columns) if column.name in keys.primary_key)
 
 
 def key_columns(relation: Relation, keys: RelationKeys, chosen: tuple[str, ...] | None) -> tuple[int, ...]:

@@ -75,14 +75,16 @@ cross join lateral (
 """
 
 _KEYS_QUERY = """
-select index.indisprimary, index.indisreplident, array_agg(attribute.attname::pg_catalog.text order by key.position)
+select index.indisprimary, index.indisreplident,
+       array_agg(attribute.attname::pg_catalog.text order by key.position), relation.relkind = 'p'
 from pg_catalog.pg_index as index
+join pg_catalog.pg_class as relation on relation.oid = index.indrelid
 cross join lateral unnest(index.indkey::pg_catalog.int2[]) with ordinality as key (attnum, position)
 join pg_catalog.pg_attribute as attribute on attribute.attrelid = index.indrelid and attribute.attnum = key.attnum
 where index.indrelid = %(relation_oid)s::pg_catalog.oid
   and (index.indisprimary or index.indisreplident)
   and key.position <= index.indnkeyatts
-group by index.indexrelid, index.indisprimary, index.indisreplident
+group by index.indexrelid, index.indisprimary, index.indisreplident, relation.relkind
 """
 
 
@@ -121,9 +123,9 @@ async def read_relation_keys(connection: psycopg.AsyncConnection[Any], relation_
         rows = await cursor.fetchall()
     primary_key: tuple[str, ...] = ()
     identity_index: tuple[str, ...] = ()
-    for is_primary, is_identity, names in rows:
+    for is_primary, is_identity, names, _ in rows:
         if is_primary:
             primary_key = tuple(names)
         if is_identity:
             identity_index = tuple(names)
-    return RelationKeys(primary_key, identity_index)
+    return RelationKeys(primary_key, identity_index, partitioned=any(row[3] for row in rows))
