@@ -20,6 +20,7 @@ from pgstream_relay.runtime.publisher.desired_stream import DesiredStream, place
 from pgstream_relay.runtime.publisher.stream_info import FAST_INGEST_VERSION, SOURCE_METADATA
 from pgstream_relay.runtime.publisher.streams import ensure_stream
 from tests.integration.publisher.conftest import Connect
+from tests.support.nats_versions import CURRENT, nats_server
 from tests.support.streams import OTHER_SOURCE, SOURCE, kept_stream
 
 
@@ -51,6 +52,31 @@ async def test_a_kept_stream_is_created_as_asked_for(
     assert info.allow_batched is (connection.server_version >= FAST_INGEST_VERSION)
     assert (info.messages, info.last_sequence) == (0, 0)
     assert await ensure_stream(connection, desired, SOURCE) == info
+
+
+@pytest.mark.parametrize("version", ["2.12.8", CURRENT])
+async def test_a_kept_stream_stays_the_same_one_through_updates_and_restarts_until_it_is_made_anew(
+    connect_to: Connect, stream_name: str, version: str
+) -> None:
+    """Servers before 2.14 give an updated stream another creation time after a restart."""
+    with EmbeddedNats(binary=nats_server(version)) as server:
+        connection = await connect_to(server)
+        made = await ensure_stream(connection, kept_stream(stream_name, [f"{stream_name}.a"]), SOURCE)
+        for subject in ("b", "c"):
+            desired = kept_stream(stream_name, [f"{stream_name}.{subject}"])
+            await ensure_stream(connection, desired, SOURCE)
+            server.kill()
+            server.start()
+            connection = await connect_to(server)
+            found = await ensure_stream(connection, desired, SOURCE)
+            assert made is not None
+            assert found is not None
+            assert found.created == made.created
+        await connection.api(f"STREAM.DELETE.{stream_name}")
+        anew = await ensure_stream(connection, desired, SOURCE)
+        assert made is not None
+        assert anew is not None
+        assert anew.created != made.created
 
 
 async def test_a_kept_stream_follows_its_row_and_nothing_else_of_it_changes(

@@ -13,6 +13,8 @@ SOURCE_METADATA: Final = "pgstream_source"
 """Metadata: `<system identifier>/<database oid>` of the one database that the stream belongs to."""
 ADOPTED_METADATA: Final = "pgstream_adopted_sequence"
 """Metadata, written when a stream is adopted: its last sequence then. Nothing of its new owner stands at or below."""
+BORN_METADATA: Final = "pgstream_born"
+"""Metadata, written when pgstream makes a stream: a random name for this one among all that ever bore its name."""
 
 FAST_INGEST_VERSION: Final = (2, 14, 0)
 
@@ -22,7 +24,8 @@ class StreamInfo:
     """`config` is the whole configuration in JetStream's own words, kept so that an update changes nothing else.
 
     `allow_batched`: fast-ingest batches are accepted. `max_message_bytes` None: only the server's max_payload counts.
-    `created` tells a stream from one of the same name that was made after it was deleted.
+    `created` tells a stream from one of the same name that was made after it was deleted: our own word for it where
+    there is one, since before nats-server 2.14 an updated stream has another creation time after a restart.
     """
 
     name: str
@@ -74,7 +77,7 @@ def parse_stream_info(answer: Mapping[str, Any]) -> StreamInfo:
     state, config = answer["state"], answer["config"]
     return StreamInfo(
         name=config["name"],
-        created=str(answer.get("created", "")),
+        created=str((config.get("metadata") or {}).get(BORN_METADATA) or answer.get("created", "")),
         first_sequence=int(state["first_seq"]),
         last_sequence=int(state["last_seq"]),
         messages=int(state["messages"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any, Final
 
 from pgstream_relay.runtime.nats_connection import NatsConnection
@@ -18,6 +19,7 @@ from pgstream_relay.runtime.nats_errors import (
 )
 from pgstream_relay.runtime.publisher.desired_stream import DesiredStream, placeholder_subject, uncovered
 from pgstream_relay.runtime.publisher.stream_info import (
+    BORN_METADATA,
     FAST_INGEST_VERSION,
     SOURCE_METADATA,
     StreamInfo,
@@ -108,7 +110,7 @@ async def _create(connection: NatsConnection, desired: DesiredStream, source: st
         "storage": desired.storage,
         "num_replicas": replicas,
         "allow_direct": True,
-        "metadata": {SOURCE_METADATA: source},
+        "metadata": {SOURCE_METADATA: source, BORN_METADATA: uuid.uuid4().hex},
     }
     if connection.server_version >= FAST_INGEST_VERSION:
         config["allow_batched"] = True
