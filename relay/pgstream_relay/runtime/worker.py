@@ -72,7 +72,8 @@ class DatabaseWorker:
                 if time.monotonic() - started > LAST_DELAY_SECONDS:
                     delay = FIRST_DELAY_SECONDS
                 self._count(error)
-                await _wait(stop, delay)
+                # Time for the process to see that all wait for a person, before this one looks well again.
+                await _wait(stop, LAST_DELAY_SECONDS if self._health.waits_for_person else delay)
                 delay = min(delay * 2, LAST_DELAY_SECONDS)
             else:
                 delay = FIRST_DELAY_SECONDS
