@@ -192,6 +192,11 @@ class Pipeline:
         names = {oid: (relation.schema, relation.name) for oid, relation in self._relations.items()}
         return needed_streams(self._control, names, announce_gaps=self.announce_gaps)
 
+    @property
+    def kept_streams(self) -> set[str]:
+        """The streams with a row in `pgstream.streams` at this point of the WAL, used or not."""
+        return set(self._control.streams)
+
     def take_newest_settings(self, document: Mapping[str, Any], stream: str) -> bool:
         """NATS refuses `stream` for good: see `take_newest`. The settings taken are kept like any others."""
         if not take_newest(self._control, ControlState.from_document(document), stream):

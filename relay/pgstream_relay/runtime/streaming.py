@@ -25,7 +25,7 @@ from pgstream_relay.runtime.gaps import GapAnnouncer, lost_tails
 from pgstream_relay.runtime.health import DatabaseHealth
 from pgstream_relay.runtime.metrics import DatabaseMetrics
 from pgstream_relay.runtime.nats_connection import NatsConnection
-from pgstream_relay.runtime.nats_errors import NatsError, StreamNotOurs
+from pgstream_relay.runtime.nats_errors import SUBJECTS_OVERLAP, JetStreamRefused, NatsError, StreamNotOurs
 from pgstream_relay.runtime.postgres_errors import ServerUnavailable
 from pgstream_relay.runtime.publisher.outlets import Outlets
 from pgstream_relay.runtime.replication import Batch, ReplicationSession
@@ -207,7 +207,13 @@ class StreamingSession:
             await self._outlets.adopt(stream, bucket, once_ours=once_ours)
             await store.finish_adoption(stream)
             return True
-        if not pipeline.take_newest_settings(await store.read_newest_settings(), stream):
+        newest = await store.read_newest_settings()
+        if isinstance(error, JetStreamRefused) and error.err_code == SUBJECTS_OVERLAP:
+            # A relay that died here had let another stream have the subjects, or had not yet taken them from it.
+            kept = pipeline.kept_streams | {row["name"] for row in newest["streams"]}
+            if await self._outlets.release(kept - pipeline.needed_streams().keys()):
+                return True
+        if not pipeline.take_newest_settings(newest, stream):
             return False
         log.warning("NATS refuses a setting: takes the newest one", stream=stream, error=error.message)
         return True

@@ -18,7 +18,7 @@ from pgstream_relay.runtime.publisher.desired_stream import DesiredStream
 from pgstream_relay.runtime.publisher.object_store import store_object
 from pgstream_relay.runtime.publisher.plain import PlainWriter
 from pgstream_relay.runtime.publisher.stream_info import StreamInfo
-from pgstream_relay.runtime.publisher.streams import ensure_stream
+from pgstream_relay.runtime.publisher.streams import ensure_stream, release_subjects
 from pgstream_relay.runtime.publisher.writer import StreamWriter, open_writer
 from pgstream_relay.source import Source
 
@@ -110,6 +110,11 @@ class Outlets:
     async def adopt(self, stream: str, bucket: str, *, once_ours: bool) -> None:
         """Makes a stream that was refused, as it names another database, this one's. `align` comes next."""
         await adopt_stream(self._connection, stream, bucket, self._source.database_key, once_ours=once_ours)
+
+    async def release(self, streams: Iterable[str]) -> bool:
+        """Takes their subjects from streams that pgstream keeps and no table uses; whether there were any."""
+        source = self._source.database_key
+        return any([await release_subjects(self._connection, stream, source) for stream in streams])
 
     async def publish(self, target: int, events: Sequence[EncodedEvent]) -> None:
         """Hands events to a target; returns when it has room for more."""

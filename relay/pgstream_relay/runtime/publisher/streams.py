@@ -70,6 +70,16 @@ async def ensure_stream(connection: NatsConnection, desired: DesiredStream, sour
     return info
 
 
+async def release_subjects(connection: NatsConnection, name: str, source: str) -> bool:
+    """Takes its subjects from a stream of this database that no table uses; whether it had any. Raises NatsError."""
+    info = await read_stream_info(connection, name)
+    none = [placeholder_subject(name)]
+    if info is None or info.source != source or list(info.subjects) == none:
+        return False
+    await connection.api(f"STREAM.UPDATE.{name}", {**info.config, "subjects": none})
+    return True
+
+
 def refuse_unsuitable(info: StreamInfo) -> None:
     """Raises StreamUnsuitable where a mark could not be read back, or nothing could be published."""
     for option, words in _UNSUITABLE.items():
