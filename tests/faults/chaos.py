@@ -7,6 +7,7 @@ gives it: exactly once, in order, values right. The order of faults comes from t
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import sys
 import tempfile
@@ -108,6 +109,8 @@ def _settle(arena: Arena) -> None:
 def _judge(arena: Arena, report: Report) -> None:
     target = arena.query("select (pg_current_wal_lsn() - '0/0')::bigint")
     truth = Truth(DATABASE).add_all(read_changes(arena.dsn, TRUTH_SLOT, "pgstream", target))
+    # A million objects that stay: the collector need not look at them again and again.
+    gc.freeze()
     report.settings_changes = truth.settings_changes
     arena.failures += _check_truth(arena, truth)
     for stream in sorted({DEFAULT_STREAM, SECOND_STREAM, *truth.streams}):
