@@ -1,9 +1,19 @@
-"""What happens to settings that NATS refuses for good (CONTRACT section 4.7): the newest committed ones hold."""
+"""What happens where the settings of their time can't be carried out (CONTRACT 4.7): the newest committed ones hold."""
 
 from __future__ import annotations
 
 from pgstream_relay.control.state import ControlState
 from pgstream_relay.control.tables import table_settings
+
+
+def take_newest_streams(state: ControlState, newest: ControlState) -> None:
+    """Gives the kept streams their newest committed limits, and keeps those that are to be kept by now.
+
+    No event depends on them, and the UPDATE that mends a full stream, or the INSERT that has a missing one made, lies
+    in the WAL behind the events that wait for it.
+    """
+    for name, row in newest.streams.items():
+        state.apply("streams", state.streams.get(name), row)
 
 
 def take_newest(state: ControlState, newest: ControlState, stream: str) -> bool:

@@ -14,6 +14,7 @@ from typing import Final
 
 import structlog
 
+from pgstream_relay.control.refused import take_newest_streams
 from pgstream_relay.control.state import ControlState
 from pgstream_relay.control.tables import database_alias
 from pgstream_relay.pgoutput.shutdown import ShutdownDetector
@@ -66,7 +67,7 @@ class StreamingSession:
         self._kept = kept
         self._source = source
         self._ledger = Ledger(start_lsn)
-        control = ControlState.from_document(kept.document)
+        control = self._control = ControlState.from_document(kept.document)
         self._pipeline = Pipeline(control, source, self._ledger, event_bytes_max=nats.max_payload)
         self._outlets = Outlets(nats, source)
         self._figures = SessionFigures(control, self._pipeline, self._ledger, self._outlets, health, metrics)
@@ -81,6 +82,7 @@ class StreamingSession:
     async def _open(self) -> None:
         """Asks the streams where they stand and tells them of gaps."""
         store, pipeline = self._store, self._pipeline
+        take_newest_streams(self._control, ControlState.from_document(await store.read_newest_settings()))
         pipeline.announce_gaps = await store.has_gaps()
         await self._align_streams()
         for stream in await store.read_adoptions() & self._outlets.targets.keys():
