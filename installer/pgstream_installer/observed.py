@@ -59,6 +59,10 @@ select settings.slot_name as name,
        coalesce((to_jsonb(slot) ->> 'failover')::boolean, false) as failover,
        kept.source as kept_source,
        exists (select from pgstream.relay_positions where slot_name = settings.slot_name) as has_published,
+       exists (
+           select from pgstream.relays as relay
+           where (relay.details ->> 'publication_missing')::boolean and relay.heartbeat_at > kept.updated_at
+       ) as unreadable,
        exists (select from pgstream.gaps where to_lsn is null and published_at is null) as gap_is_open
 from pgstream.settings as settings
 left join pg_replication_slots as slot on slot.slot_name = settings.slot_name
@@ -108,6 +112,7 @@ class Slot:
     """The slot that settings.slot_name names, and what the relay keeps about it.
 
     `kept_source` is that of pgstream.relay_state (None: no row): another than `source` came with a copied database.
+    `unreadable`: a relay says that at its position there was no publication, so nothing can be read from it any more.
     `gap_is_open`: an earlier --new-slot was interrupted between recording the gap and making the new slot.
     """
 
@@ -121,6 +126,7 @@ class Slot:
     failover: bool
     kept_source: str | None
     has_published: bool
+    unreadable: bool
     gap_is_open: bool
 
     @property

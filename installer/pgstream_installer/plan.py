@@ -173,6 +173,8 @@ def _loss(slot: Slot) -> str:
     """Why unconfirmed changes are gone; empty where none are."""
     if slot.lost:
         return "Postgres has removed WAL that it needed"
+    if slot.present and slot.unreadable:
+        return "publication pgstream was missing at its position, so Postgres can't tell what to send"
     if not slot.present and slot.kept_source == slot.source:
         return "it does not exist any more"
     if slot.present and slot.is_of_another_source:

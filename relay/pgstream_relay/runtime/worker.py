@@ -22,7 +22,13 @@ from pgstream_relay.runtime.lag import LagClock
 from pgstream_relay.runtime.metrics import DatabaseMetrics
 from pgstream_relay.runtime.nats_errors import NatsError, NatsLoginRefused, PublishInterrupted
 from pgstream_relay.runtime.nats_login import connect
-from pgstream_relay.runtime.postgres_errors import ServerUnavailable, SlotActive, SlotLost, SlotMissing
+from pgstream_relay.runtime.postgres_errors import (
+    PublicationMissing,
+    ServerUnavailable,
+    SlotActive,
+    SlotLost,
+    SlotMissing,
+)
 from pgstream_relay.runtime.replication import ReplicationSession
 from pgstream_relay.runtime.streaming import StreamingSession
 from pgstream_relay.settings import NatsSettings
@@ -58,6 +64,7 @@ class DatabaseWorker:
         self._metrics = metrics
         self._relay = f"{relay_id}/{health.key}" if relay_id else f"{socket.gethostname()}/{uuid.uuid4().hex[:8]}"
         self._role = "standby"
+        self._publication_missing = False
         self._lag = LagClock()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -90,6 +97,8 @@ class DatabaseWorker:
         # A stream that refuses is retried until somebody mends it (CONTRACT 4.7): no reason to end the process.
         for_a_person = not isinstance(error, NatsError) or isinstance(error, NatsLoginRefused)
         waits = error.exit_code if for_a_person and error.exit_code in (EXIT_RIGHTS, EXIT_CONFIGURATION) else None
+        # `pgstream install --new-slot` looks at it: such a slot seems to be sound, but can't be read from any more.
+        self._publication_missing = isinstance(error, PublicationMissing)
         state: State = "stalled"
         if isinstance(error, SlotLost):
             state = "lost"
@@ -217,7 +226,8 @@ class DatabaseWorker:
             "hint": health.hint,
             "published_lsn": None if health.confirmed_lsn is None else format_lsn(health.confirmed_lsn),
             "last_event_at": health.last_event_at,
-            "details": {"lag_seconds": health.lag_seconds, "in_flight_events": health.in_flight_events},
+            "details": {"lag_seconds": health.lag_seconds, "in_flight_events": health.in_flight_events}
+            | ({"publication_missing": True} if self._publication_missing else {}),
         }
         await store.beat(self._relay, row)
 

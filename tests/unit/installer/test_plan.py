@@ -44,6 +44,7 @@ SLOT = Slot(
     failover=True,
     kept_source="7/16384",
     has_published=True,
+    unreadable=False,
     gap_is_open=False,
 )
 MISSING = replace(SLOT, present=False, database=None, plugin=None)
@@ -136,6 +137,7 @@ def test_the_first_slot_is_made() -> None:
     [
         MISSING,
         replace(SLOT, lost=True),
+        replace(SLOT, unreadable=True),
         replace(SLOT, kept_source=None),
         replace(SLOT, kept_source="8/16384"),
     ],

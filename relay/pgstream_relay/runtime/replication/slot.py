@@ -125,8 +125,9 @@ def publication_missing(name: str) -> PublicationMissing:
     return PublicationMissing(
         f"publication {name} does not exist at the slot's position: Postgres can't tell which changes belong to it,"
         " so nothing is published until this is mended",
-        hint="create it again with `pgstream install`. If it was dropped, the changes until then are not to be had"
-        f" from this slot: {_NEW_SLOT}",
+        hint="the changes since it was dropped are not to be had from this slot, also once it is there again:"
+        " `pgstream install --new-slot --snapshot` makes both anew, records the gap and reads the tables again;"
+        " pgstream.table_status names the tables that have to be added again",
     )
 
 
