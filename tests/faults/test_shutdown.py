@@ -19,7 +19,7 @@ from tests.support.relay import RelayProcess, connected, eventually, read_stream
 DATABASE = "shut"
 STREAM = f"PGSTREAM_{DATABASE}"
 STOP_SECONDS = 15
-LARGE = 30_000
+LARGE = 15_000
 
 
 @pytest.fixture

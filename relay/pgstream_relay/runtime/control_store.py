@@ -125,8 +125,8 @@ class ControlStore:
         if row["source"] != source:
             raise SettingsOfACopy(
                 f"the settings in this database were made for another one ({row['source']}), of which this is a copy",
-                hint="give it an alias of its own (UPDATE pgstream.settings SET database = …), "
-                "then run `pgstream install --new-slot`",
+                hint="give it an alias of its own (UPDATE pgstream.settings SET database = …), then run "
+                "`pgstream install`; or take the other one's streams over: `pgstream install --adopt-stream`",
             )
         return KeptState(
             slot_name=row["slot_name"],

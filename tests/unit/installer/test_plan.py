@@ -9,7 +9,7 @@ import pytest
 from pgstream_installer.desired import Desired
 from pgstream_installer.errors import ConfigurationError, InstallerError, RightsError
 from pgstream_installer.observed import Server, Slot
-from pgstream_installer.plan import Step, create_slot, plan_schema, plan_slot, refuse_server
+from pgstream_installer.plan import Step, create_slot, plan_adoption, plan_schema, plan_slot, refuse_server
 from pgstream_installer.script import render
 from pgstream_installer.sqlfiles import SqlFile
 
@@ -178,3 +178,9 @@ def test_a_script_has_each_step_in_a_transaction_of_its_own() -> None:
     assert script.count("\nbegin;\n") == script.count("\ncommit;\n") == 2
     assert script.index("select 2;\n") < script.index("commit;") < script.index("create_slot(true)")
     assert "\\set ON_ERROR_STOP on" in script
+
+
+def test_streams_are_adopted_only_where_that_is_asked_for() -> None:
+    assert plan_adoption(Desired()) == []
+    [step] = plan_adoption(Desired(adopt_stream=True))
+    assert "pgstream.adoptions" in step.statements[0].text
