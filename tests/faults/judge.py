@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from nats.aio.msg import Msg
 from nats.js.api import ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
@@ -14,7 +16,8 @@ from tests.faults.truth import Expected, Position, canonical, parse_exactly
 from tests.support.nats_cluster import connected_to
 
 SAMPLES: Final = 5
-READ_TIMEOUT_SECONDS: Final = 60
+READ_TIMEOUT_SECONDS: Final = 600.0
+API_TIMEOUT_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True)
@@ -59,60 +62,104 @@ class StreamVerdict:
         )
 
 
-async def judge_stream(urls: list[str], stream: str, expected: Mapping[Position, Expected]) -> StreamVerdict:
-    """Reads the whole stream and holds each message against its place in the truth."""
-    verdict = StreamVerdict(stream, len(expected))
-    seen: set[Position] = set()
-    ids: set[str] = set()
+@dataclass
+class _Judge:
+    """Takes the messages of a stream one after the other."""
+
+    verdict: StreamVerdict
+    expected: Mapping[Position, Expected]
+    seen: set[Position] = field(default_factory=set)
+    ids: set[str] = field(default_factory=set)
     last: Position = (0, 0)
-    async for message in read_messages(urls, stream):
+
+    def take(self, message: Stored) -> None:
+        verdict = self.verdict
         verdict.stored += 1
         position = _position(message)
-        if position is None or position not in expected:
+        if position is None or position not in self.expected:
             verdict.count("foreign", f"sequence {message.sequence} on {message.subject}, position {position}")
-            continue
-        if position in seen:
+            return
+        if position in self.seen:
             verdict.count("twice", f"{_words(position)} again as sequence {message.sequence}")
-            continue
-        if position < last:
-            verdict.count("out_of_order", f"{_words(position)} behind {_words(last)}, sequence {message.sequence}")
-        seen.add(position)
-        last = max(last, position)
-        difference = _difference(message, expected[position])
-        if message.headers["Nats-Msg-Id"] in ids:
-            difference = f"the id {message.headers['Nats-Msg-Id']} is another event's too"
-        ids.add(message.headers["Nats-Msg-Id"])
+            return
+        if position < self.last:
+            place = f"{_words(position)} behind {_words(self.last)}"
+            verdict.count("out_of_order", f"{place}, sequence {message.sequence}")
+        self.seen.add(position)
+        self.last = max(self.last, position)
+        difference = self._difference(message, self.expected[position])
         if difference:
             verdict.count("wrong", f"{_words(position)}, sequence {message.sequence}: {difference}")
-    for position in expected:
-        if position not in seen:
-            verdict.count("lost", f"{_words(position)} on {expected[position].subject}")
-    return verdict
+
+    def _difference(self, message: Stored, expected: Expected) -> str | None:
+        """What is not as it must be, in words."""
+        if message.subject != expected.subject:
+            return f"subject {message.subject}, not {expected.subject}"
+        document: dict[str, Any] = parse_exactly(message.payload.decode())
+        event_id = document.pop("id")
+        if event_id != message.headers.get("Nats-Msg-Id"):
+            return f"id {event_id}, and Nats-Msg-Id {message.headers.get('Nats-Msg-Id')}"
+        if event_id in self.ids:
+            return f"the id {event_id} is another event's too"
+        self.ids.add(event_id)
+        found = canonical(document)
+        if found != expected.document:
+            return f"{found.decode()}, not {expected.document.decode()}"
+        for name, value in expected.headers:
+            if message.headers.get(name) != value:
+                return f"header {name} is {message.headers.get(name)}, not {value}"
+        return None
+
+    def end(self) -> StreamVerdict:
+        for position in self.expected:
+            if position not in self.seen:
+                self.verdict.count("lost", f"{_words(position)} on {self.expected[position].subject}")
+        return self.verdict
 
 
-async def read_messages(urls: list[str], stream: str) -> AsyncIterator[Stored]:
-    """All messages of a stream, in order; none where there is no such stream."""
+async def judge_stream(urls: list[str], stream: str, expected: Mapping[Position, Expected]) -> StreamVerdict:
+    """Reads the whole stream and holds each message against its place in the truth."""
+    judge = _Judge(StreamVerdict(stream, len(expected)), expected)
+    await read_messages(urls, stream, judge.take)
+    return judge.end()
+
+
+async def read_messages(urls: list[str], stream: str, take: Callable[[Stored], None]) -> None:
+    """Hands over all messages of a stream, in order; none where there is no such stream. Raises TimeoutError."""
     async with connected_to(urls) as client:
-        jetstream = client.jetstream(timeout=READ_TIMEOUT_SECONDS)
+        jetstream = client.jetstream(timeout=API_TIMEOUT_SECONDS)
         try:
             info = await jetstream.stream_info(stream)
         except NotFoundError:
             return
         if info.state.messages == 0:
             return
-        subscription = await jetstream.subscribe(
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        async def receive(message: Msg) -> None:
+            if done.done():
+                return
+            sequence = message.metadata.sequence.stream
+            try:
+                take(Stored(sequence, message.subject, message.headers or {}, message.data))
+            except Exception as error:  # nats-py would log it and go on
+                done.set_exception(error)
+            else:
+                if sequence >= info.state.last_seq:
+                    done.set_result(None)
+
+        # A callback: a million waits for the next message would take longer than everything else.
+        await jetstream.subscribe(
             ">",
             stream=stream,
+            cb=receive,
             ordered_consumer=True,
             config=ConsumerConfig(deliver_policy=DeliverPolicy.ALL),
             pending_msgs_limit=-1,
             pending_bytes_limit=-1,
         )
-        sequence = 0
-        while sequence < info.state.last_seq:
-            message = await subscription.next_msg(timeout=READ_TIMEOUT_SECONDS)
-            sequence = message.metadata.sequence.stream
-            yield Stored(sequence, message.subject, dict(message.headers or {}), message.data)
+        async with asyncio.timeout(READ_TIMEOUT_SECONDS):
+            await done
 
 
 def _position(message: Stored) -> Position | None:
@@ -126,19 +173,3 @@ def _position(message: Stored) -> Position | None:
 def _words(position: Position) -> str:
     lsn, ordinal = position
     return f"{lsn >> 32:X}/{lsn & 0xFFFFFFFF:X} number {ordinal}"
-
-
-def _difference(message: Stored, expected: Expected) -> str | None:
-    """What is not as it must be, in words."""
-    if message.subject != expected.subject:
-        return f"subject {message.subject}, not {expected.subject}"
-    document: dict[str, Any] = parse_exactly(message.payload.decode())
-    if document.pop("id") != message.headers.get("Nats-Msg-Id"):
-        return f"id and Nats-Msg-Id differ: {message.headers.get('Nats-Msg-Id')}"
-    found = canonical(document)
-    if found != expected.document:
-        return f"{found.decode()}, not {expected.document.decode()}"
-    for name, value in expected.headers:
-        if message.headers.get(name) != value:
-            return f"header {name} is {message.headers.get(name)}, not {value}"
-    return None
