@@ -213,3 +213,13 @@ def test_the_relay_gets_what_it_needs_and_no_more(roles: Roles) -> None:
 
 def test_superusers_row_errors_are_told_the_same_way(roles: Roles) -> None:
     assert_refused(roles.admin, "insert into pgstream.tables (table_name) values ('missing')", "pgstream_table_missing")
+
+
+def test_a_repeated_install_gives_a_relay_role_that_was_named_before_what_is_new(
+    admin: Connection, create_role: CreateRole
+) -> None:
+    relay = create_role("relay", "replication")
+    install(admin, relay_role=relay)
+    admin.execute(f'revoke all on pgstream.gaps from "{relay}"'.encode())
+    install(admin)
+    assert value(admin, "select has_table_privilege(%s, 'pgstream.gaps', 'insert')", relay) is True
