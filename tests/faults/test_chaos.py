@@ -11,7 +11,7 @@ from tests.faults.schema import DEFAULT_STREAM, SECOND_STREAM
 
 @pytest.mark.timeout(400)
 def test_exactly_once_in_order_through_every_kind_of_crash() -> None:
-    report = run(Options(seed=7, kills=len(FAULTS), kinds=tuple(FAULTS), writers=3, large_rows=3000))
+    report = run(Options(seed=7, kills=len(FAULTS), kinds=tuple(FAULTS), writers=2, large_rows=4000))
     assert report.passed, str(report)
     assert report.faults.keys() == FAULTS.keys()
     assert {verdict.stream for verdict in report.streams if verdict.stored} == {DEFAULT_STREAM, SECOND_STREAM}

@@ -43,6 +43,7 @@ class Writer(threading.Thread):
     def run(self) -> None:
         shapes, weights = zip(*SHAPES.items(), strict=True)
         try:
+            self._attempt(large)
             while not self._stopped.wait(self.random.expovariate(1 / self._pause_seconds)):
                 self._attempt(self.random.choices(shapes, weights)[0])
             self._attempt(_finish_prepared)
