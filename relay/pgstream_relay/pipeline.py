@@ -43,7 +43,7 @@ EncodedEvent: TypeAlias = tuple[bytes, bytes, bytes]
 """(subject, header lines, payload)."""
 
 Segment: TypeAlias = tuple[int, list[EncodedEvent]]
-"""Events in a row for one target of the ledger."""
+"""Events for one target of the ledger, in order."""
 
 EPHEMERAL: Final = 0
 """The ledger's target for plain NATS."""
@@ -116,7 +116,7 @@ class Pipeline:
         self._source = source
         self._ledger = ledger
         self._event_bytes_max = event_bytes_max - FRAME_OVERHEAD_BYTES
-        self._segments: list[Segment] = []
+        self._segments: dict[int, list[EncodedEvent]] = {}
         self._events: list[EncodedEvent] = []
         self._segment_target = -1
         self._handed = 0
@@ -181,9 +181,12 @@ class Pipeline:
         return len(payloads)
 
     def take_segments(self) -> list[Segment]:
-        """The events since the last call, in order. Each was handed over to the ledger."""
+        """The events since the last call, in one list a target: each was handed over to the ledger.
+
+        Transactions that alternate between two streams would else be published event by event.
+        """
         self._hand_over()
-        segments, self._segments = self._segments, []
+        segments, self._segments = list(self._segments.items()), {}
         self._events, self._segment_target, self._handed = [], -1, 0
         return segments
 
@@ -414,10 +417,9 @@ class Pipeline:
 
     def _open_segment(self, target: int) -> None:
         self._hand_over()
-        self._events = []
-        self._handed = 0
+        self._events = self._segments.setdefault(target, [])
+        self._handed = len(self._events)
         self._segment_target = target
-        self._segments.append((target, self._events))
 
     def _hand_over(self) -> None:
         """Tells the ledger of the events that were added since it was last told."""

@@ -20,7 +20,7 @@ from pgstream_relay.pgoutput.messages import (
 from pgstream_relay.pgoutput.reader import MalformedMessage
 from pgstream_relay.pipeline import EPHEMERAL, Mark
 from tests.support.pgoutput import encode_keepalive, encode_message, encode_xlogdata
-from tests.support.wal import INT8, NUMERIC, ORDERS, TEXT, Rig, table_row, transaction
+from tests.support.wal import INT8, NUMERIC, ORDERS, TEXT, Event, Rig, table_row, transaction
 
 BOOL, TEXT_ARRAY, JSONB, OID, TIMESTAMPTZ = 16, 1009, 3802, 26, 1184
 
@@ -343,3 +343,24 @@ def test_a_change_of_an_unknown_relation_is_malformed() -> None:
 def test_relation_of_the_rig_has_numeric() -> None:
     assert ORDERS.columns[2].type_oid == NUMERIC
     assert encode_xlogdata(encode_message(ORDERS))[0:1] == b"w"
+
+
+def test_what_alternates_between_two_streams_is_published_stream_by_stream_and_counted_as_such() -> None:
+    rig = Rig(rows=[table_row(), table_row(KEPT, stream="SECOND")])
+    described = [transaction(99, ORDERS, insert(0)), transaction(199, KEPT, Insert(16401, [b"0", None]))]
+    rig.read(*described)
+    in_flight = rig.ledger.in_flight_events
+    pairs = [[insert(number), Insert(16401, [b"%d" % number, None])] for number in (1, 2, 3)]
+    payloads = [message for number, pair in enumerate(pairs, 3) for message in transaction(number * 100, *pair)]
+    assert rig.pipeline.feed(payloads, 0) == len(payloads)
+    segments = rig.pipeline.take_segments()
+    assert [target for target, _ in segments] == [rig.targets["PGSTREAM_shop"], rig.targets["SECOND"]]
+    for target, events in segments:
+        found = [Event.parse(target, event).document["data"]["after"]["id"] for event in events]
+        assert found == [1, 2, 3]
+    assert rig.ledger.in_flight_events == in_flight + 6
+    rig.ledger.acknowledge(rig.targets["PGSTREAM_shop"], 4)
+    assert rig.ledger.confirmed_lsn < 300
+    rig.ledger.acknowledge(rig.targets["SECOND"], 3)
+    assert rig.ledger.confirmed_lsn == 400 + 48
+    assert rig.pipeline.take_segments() == []
