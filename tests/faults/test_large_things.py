@@ -138,4 +138,17 @@ async def test_a_subject_longer_than_the_server_takes(database: StreamedDatabase
     execute(sql.SQL("insert into {} values (1)").format(sql.Identifier("ü" * 31)))
     (event,) = await database.events("ü" * 31)
     assert len(event.subject) > 700
+
+
+async def test_a_table_renamed_to_what_makes_its_subject_too_long_is_mended_by_an_update(
+    database: StreamedDatabase,
+) -> None:
+    database.add_table("(id int primary key)", "s", subject="{database}." + "{table}." * 40 + "{operation}")
+    long = sql.Identifier("ß" * 31)
+    database.connection.execute(sql.SQL("alter table s rename to {}").format(long))
+    database.connection.execute(sql.SQL("insert into {} values (1)").format(long))
+    await database.wait_for_state("stalled", "longer than NATS", "UPDATE")
+    database.execute("update pgstream.tables set subject = null where table_name = 's'")
+    (event,) = await database.events("ß" * 31)
+    assert event.data["after"] == {"id": 1}
     await database.wait_for_state("streaming")

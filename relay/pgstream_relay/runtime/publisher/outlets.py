@@ -11,10 +11,11 @@ from pgstream_relay.control.streams import StreamNeed
 from pgstream_relay.pipeline import EPHEMERAL, EncodedEvent, Mark, StoreObject
 from pgstream_relay.progress import Ledger
 from pgstream_relay.runtime.nats_connection import NatsConnection
-from pgstream_relay.runtime.nats_errors import SUBJECTS_OVERLAP, JetStreamRefused
+from pgstream_relay.runtime.nats_errors import SUBJECTS_OVERLAP, JetStreamRefused, PublishInterrupted, StreamUnsuitable
 from pgstream_relay.runtime.publisher import mark as stream_mark
 from pgstream_relay.runtime.publisher.adoption import adopt_stream
 from pgstream_relay.runtime.publisher.desired_stream import DesiredStream
+from pgstream_relay.runtime.publisher.frames import FrameTooLarge
 from pgstream_relay.runtime.publisher.object_store import store_object
 from pgstream_relay.runtime.publisher.plain import PlainWriter
 from pgstream_relay.runtime.publisher.stream_info import StreamInfo
@@ -22,6 +23,8 @@ from pgstream_relay.runtime.publisher.streams import ensure_stream, release_subj
 from pgstream_relay.runtime.publisher.writer import StreamWriter, open_writer
 from pgstream_relay.source import Source
 
+SUBJECT_BYTES_MAX: Final = 3500
+"""What is left of a protocol line of 4096 bytes for a subject with its operation."""
 END_OF_TRANSACTION: Final = sys.maxsize
 
 
@@ -87,6 +90,7 @@ class Outlets:
 
     async def _ensure(self, need: StreamNeed) -> None:
         self.refused = need.name
+        refuse_long_subjects(need)
         info = await ensure_stream(self._connection, DesiredStream.from_need(need), self._source.database_key)
         self.refused = None
         if info is not None:
@@ -118,7 +122,12 @@ class Outlets:
 
     async def publish(self, target: int, events: Sequence[EncodedEvent]) -> None:
         """Hands events to a target; returns when it has room for more."""
-        await self._writers[target].publish(events)
+        try:
+            await self._writers[target].publish(events)
+        except FrameTooLarge as error:
+            raise PublishInterrupted(
+                str(error), reason="too-large", hint="shorten the table's name or its subject", retryable=False
+            ) from None
 
     def check(self) -> None:
         """Raises what has ended the connection: while nothing is published, nobody else would notice."""
@@ -168,6 +177,17 @@ class Outlets:
     async def close(self) -> None:
         for writer in self._writers.values():
             await writer.close()
+
+
+def refuse_long_subjects(need: StreamNeed) -> None:
+    """Raises StreamUnsuitable: a table may be renamed to what makes its template's subject longer than NATS reads."""
+    longest = max(need.subjects, key=len, default="")
+    if len(longest) > SUBJECT_BYTES_MAX:
+        raise StreamUnsuitable(
+            f"a subject of {len(longest)} bytes ({longest[:60]}…) for JetStream stream {need.name} is longer than NATS"
+            f" reads, {SUBJECT_BYTES_MAX}",
+            hint="UPDATE the table's subject in pgstream.tables, or the one in pgstream.settings, to a shorter one",
+        )
 
 
 def effective_mark(mark: stream_mark.Mark, source: Source) -> Mark:
