@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from pgstream_installer.embedded import EmbeddedPostgres
-
 from tests.support.slot import take_messages
 
 HERE = Path(__file__).parent
