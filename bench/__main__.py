@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import click
@@ -29,6 +30,8 @@ RATES = (100, 1000, 5000)
 @click.option("--seconds", type=click.IntRange(min=1), default=20, show_default=True, help="latency: at each rate.")
 def main(cases: tuple[str, ...], rows: int | None, rounds: int | None, rates: tuple[int, ...], seconds: int) -> None:
     """Measure the relay against pg_recvlogical, on Postgres and nats-server of its own."""
+    # So that the servers are stopped and removed then too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         for case in cases or ("drain",):
             with Lab() as lab:
