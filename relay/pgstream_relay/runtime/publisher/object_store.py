@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
 from typing import Any, Final
 
 from pgstream_relay.runtime.nats_connection import NatsConnection
@@ -30,11 +29,6 @@ from pgstream_relay.runtime.publisher.stream_info import (
 CHUNK_BYTES: Final = 128 * 1024
 """As NATS's own clients cut objects."""
 _CLUSTER_REPLICAS: Final = 3
-
-
-def oversize_bucket(alias: str) -> str:
-    """The bucket of a database's oversize events, by its alias."""
-    return f"pgstream_{re.sub('[^A-Za-z0-9_-]', '_', alias)}_oversize"
 
 
 async def store_object(
