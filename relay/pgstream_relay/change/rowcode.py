@@ -12,7 +12,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pgstream_relay.event.headers import escape_key
-from pgstream_relay.event.values import PASS, QUOTE, Converter
+from pgstream_relay.event.values import PASS, Converter
+from pgstream_relay.event.values.inline import INLINE, NAMES
+from pgstream_relay.event.values.text import not_utf8
 from pgstream_relay.pgoutput.reader import MalformedMessage
 
 EncodeRow = Callable[[bytes, bytes, bytes, int, bytes], tuple[bytes, bytes, bytes]]
@@ -40,8 +42,10 @@ class RowCompiler:
             COUNT=len(converters).to_bytes(2),
             UnexpectedTuple=UnexpectedTuple,
             escape_key=escape_key,
+            not_utf8=not_utf8,
             length=struct.Struct("!I").unpack_from,
             struct_error=struct.error,
+            **NAMES,
         )
 
     def compile_whole(self, marker: bytes, subject: bytes, headers: bytes, payload: bytes) -> EncodeRow:
@@ -107,6 +111,11 @@ class RowCompiler:
         lines += [
             "    except (IndexError, struct_error):",
             "        raise UnexpectedTuple('a tuple ends in the middle') from None",
+            # Raised below: as its context, this exception would carry the value along.
+            "    except UnicodeDecodeError:",
+            "        position = -1",
+            "    if position < 0:",
+            "        raise not_utf8()",
             "    if position != len(buffer):",
             "        raise UnexpectedTuple('a tuple ends before or behind its message')",
             "    return (",
@@ -139,9 +148,6 @@ def _read_column(text: str, null: str, *, unchanged: str | None = None) -> list[
 
 
 def _conversion(index: int, converter: Converter, text: str) -> str:
-    """The expression of one value's JSON. The two commonest conversions are spelt out: no call at all."""
-    if converter is PASS:
-        return text
-    if converter is QUOTE:
-        return f"b'\"%b\"' % {text}"
-    return f"c{index}({text})"
+    """The expression of one value's JSON; a call where the converter has no form of its own as source text."""
+    form = INLINE.get(converter, "{call}({text})")
+    return form.format(text=text, call=f"c{index}")

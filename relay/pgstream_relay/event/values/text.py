@@ -16,7 +16,12 @@ def convert_text(text: bytes) -> bytes:
         return _encode(text.decode())
     except UnicodeDecodeError:
         pass  # raised below: as its context, this exception would carry the value along
-    raise UnrepresentableValue("text", "it is not valid UTF-8 (the database's encoding is SQL_ASCII?)")
+    raise not_utf8()
+
+
+def not_utf8() -> UnrepresentableValue:
+    """What `convert_text` raises."""
+    return UnrepresentableValue("text", "it is not valid UTF-8 (the database's encoding is SQL_ASCII?)")
 
 
 def convert_bytea(text: bytes) -> bytes:
