@@ -32,7 +32,6 @@ from pgstream_relay.event.headers import EVENT_HEADERS, header, transaction_head
 from pgstream_relay.event.ulid import ID_TAIL_MASK, ID_TAILS, id_stem
 from pgstream_relay.event.values import TypeCatalog, UnrepresentableValue
 from pgstream_relay.pgoutput.decoder import decode_message
-from pgstream_relay.pgoutput.lsn import format_lsn
 from pgstream_relay.pgoutput.messages import Begin, Commit, LogicalMessage, Relation, Truncate
 from pgstream_relay.pgoutput.reader import MalformedMessage
 from pgstream_relay.pgoutput.walsender import XLOGDATA, XLOGDATA_HEADER_SIZE, Keepalive, decode_walsender
@@ -122,6 +121,7 @@ class Pipeline:
         self._handed = 0
         self._targets: Mapping[str, int] = {}
         self._marks: Mapping[int, Mark] = {}
+        self._marks_end = 0
         self._relations: dict[int, Relation] = {}
         self._described: dict[int, tuple[RelationKeys, TypeCatalog]] = {}
         self._described_at: dict[int, int] = {}
@@ -211,7 +211,8 @@ class Pipeline:
     def set_targets(self, targets: Mapping[str, int], marks: Mapping[int, Mark]) -> None:
         """The ledger's targets by stream, each with the position that its stream holds already."""
         self._targets, self._marks = targets, marks
-        self._skipping = self._reaches_into_marks()
+        self._marks_end = max((mark.commit_lsn for mark in marks.values()), default=0)
+        self._skipping = self._begin.final_lsn <= self._marks_end
         self.streams_outdated = False
         self._forget_plans()
 
@@ -301,8 +302,8 @@ class Pipeline:
         self._stem = self._id_stem(0)
         self._timestamp = format_timestamp(begin.commit_timestamp_us)
         lsn = begin.final_lsn
-        self._headers = transaction_headers(self._source.header(lsn), format_lsn(lsn), begin.xid)
-        self._skipping = self._reaches_into_marks()
+        self._headers = transaction_headers(self._source.header(lsn), lsn, begin.xid)
+        self._skipping = lsn <= self._marks_end
 
     def _on_commit(self, commit: Commit) -> None:
         self._hand_over()
@@ -460,10 +461,6 @@ class Pipeline:
     def _forget_plans(self) -> None:
         for oid in [oid for oid, plan in self._plans.items() if not isinstance(plan, ControlDecoder)]:
             del self._plans[oid]
-
-    def _reaches_into_marks(self) -> bool:
-        lsn = self._begin.final_lsn
-        return any(mark.commit_lsn >= lsn for mark in self._marks.values())
 
     def _is_stored(self, target: int, ordinal: int) -> bool:
         mark = self._marks.get(target)

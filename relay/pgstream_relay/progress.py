@@ -76,7 +76,10 @@ class Ledger:
     def is_acknowledged(self, handed: tuple[int, ...]) -> bool:
         """Whether every target has stored what it was handed when `handed` was taken."""
         # A target added later is missing at the end of `handed`: nothing of it was due then.
-        return all(have >= due for have, due in zip(self._acknowledged, handed, strict=False))
+        for have, due in zip(self._acknowledged, handed, strict=False):  # noqa: SIM110 - asked for each transaction
+            if have < due:
+                return False
+        return True
 
     @property
     def oldest_commit_us(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -47,8 +48,13 @@ def json_object(keys: Sequence[bytes], values: Sequence[bytes]) -> bytes:
 def format_timestamp(timestamp_us: int) -> bytes:
     """Microseconds since 1970 as `2026-11-22T09:45:10.123456+00:00`."""
     seconds, micros = divmod(timestamp_us, 1_000_000)
-    moment = time.gmtime(seconds)
-    return b"%04d-%02d-%02dT%02d:%02d:%02d.%06d+00:00" % (*moment[:6], micros)
+    return b"%b.%06d+00:00" % (_format_second(seconds), micros)
+
+
+@lru_cache(maxsize=8)
+def _format_second(seconds: int) -> bytes:
+    """Many transactions share it."""
+    return b"%04d-%02d-%02dT%02d:%02d:%02d" % time.gmtime(seconds)[:6]
 
 
 def _constant(text: bytes) -> bytes:

@@ -13,6 +13,10 @@ _SAFE: Final = "!\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~ "
 """Everything printable in ASCII but the percent sign itself stands as it is."""
 
 
+_TRANSACTION: Final = (
+    b"Content-Type: application/json\r\nPgstream-Version: %d\r\nPgstream-Source: %%b\r\n"
+    b"Pgstream-Lsn: %%X/%%X\r\nPgstream-Xid: %%d\r\n" % ENVELOPE_VERSION
+)
 EVENT_HEADERS: Final = b"Nats-Msg-Id: %b\r\n%bPgstream-Seq: %d\r\n"
 """A %-format of (id, the transaction's lines, ordinal): what the headers of every event begin with."""
 BEFORE_FULL: Final = b"Pgstream-Before: full\r\n"
@@ -47,9 +51,6 @@ def unchanged_header(columns: Sequence[str]) -> bytes:
     return b"Pgstream-Unchanged: %b\r\n" % names.encode("ascii")
 
 
-def transaction_headers(source: str, commit_lsn: str, xid: int) -> bytes:
+def transaction_headers(source: str, commit_lsn: int, xid: int) -> bytes:
     """The lines that all events of one transaction share."""
-    return (
-        f"Content-Type: application/json\r\nPgstream-Version: {ENVELOPE_VERSION}\r\nPgstream-Source: {source}\r\n"
-        f"Pgstream-Lsn: {commit_lsn}\r\nPgstream-Xid: {xid}\r\n"
-    ).encode("ascii")
+    return _TRANSACTION % (source.encode("ascii"), commit_lsn >> 32, commit_lsn & 0xFFFF_FFFF, xid)

@@ -36,6 +36,9 @@ ID_TAILS: Final = tuple(
 )
 
 
+_STEM_SHIFTS: Final = range(90, -1, -_TAIL_BITS)
+
+
 def source_tag(system_identifier: str, database_oid: int) -> int:
     """The 10 bits that tell databases apart in an id."""
     digest = blake2b(f"{system_identifier}/{database_oid}".encode(), digest_size=2).digest()
@@ -52,7 +55,8 @@ def id_stem(time_ms: int, tag: int, commit_lsn: int, ordinal: int, *, snapshot: 
         | (ordinal & 0x7FFF_FFFF) << 1
     )
     number >>= _TAIL_BITS
-    return bytes(_ALPHABET[number >> shift & 31] for shift in range(110, -1, -5))
+    # Three characters at a time; the highest two stand alone.
+    return ID_TAILS[number >> 105][1:] + b"".join([ID_TAILS[number >> shift & ID_TAIL_MASK] for shift in _STEM_SHIFTS])
 
 
 def format_id(

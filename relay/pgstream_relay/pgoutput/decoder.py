@@ -6,6 +6,7 @@ in tests and tools.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from typing import cast
 
@@ -34,6 +35,9 @@ _CASCADE, _RESTART_IDENTITY = 1, 2
 _KEY_COLUMN = 1
 _TRANSACTIONAL = 1
 _COLUMN_SIZE_MIN = 10
+# Every transaction has both, so they are read at once.
+_BEGIN = struct.Struct("!QqI")
+_COMMIT = struct.Struct("!BQQq")
 
 
 def decode_message(buffer: bytes, position: int = 0) -> Message:
@@ -57,10 +61,6 @@ def _describe_unknown(kind: str) -> str:
     return f"{kind!r} is not a message of pgoutput's protocol version 1"
 
 
-def _read_timestamp(reader: Reader) -> int:
-    return reader.read_int64() + POSTGRES_EPOCH_US
-
-
 def _read_schema(reader: Reader) -> str:
     # pgoutput sends an empty name to save bytes.
     return reader.read_name() or "pg_catalog"
@@ -78,11 +78,13 @@ def _read_new_tuple(reader: Reader, marker: str) -> TupleValues:
 
 
 def _decode_begin(reader: Reader) -> Begin:
-    return Begin(reader.read_uint64(), _read_timestamp(reader), reader.read_uint32())
+    final_lsn, timestamp, xid = reader.read_struct(_BEGIN)
+    return Begin(final_lsn, timestamp + POSTGRES_EPOCH_US, xid)
 
 
 def _decode_commit(reader: Reader) -> Commit:
-    return Commit(reader.read_uint8(), reader.read_uint64(), reader.read_uint64(), _read_timestamp(reader))
+    flags, commit_lsn, end_lsn, timestamp = reader.read_struct(_COMMIT)
+    return Commit(flags, commit_lsn, end_lsn, timestamp + POSTGRES_EPOCH_US)
 
 
 def _decode_origin(reader: Reader) -> Origin:

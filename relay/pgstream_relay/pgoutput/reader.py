@@ -38,6 +38,15 @@ class Reader:
         self.position += layout.size
         return value
 
+    def read_struct(self, layout: struct.Struct) -> tuple[int, ...]:
+        """Several integers at once."""
+        try:
+            values: tuple[int, ...] = layout.unpack_from(self.buffer, self.position)
+        except struct.error:
+            raise self._ends_too_early(layout.size) from None
+        self.position += layout.size
+        return values
+
     def _ends_too_early(self, needed: int) -> MalformedMessage:
         left = max(0, len(self.buffer) - self.position)
         return MalformedMessage(f"{needed} bytes are announced at offset {self.position}, {left} are left")
