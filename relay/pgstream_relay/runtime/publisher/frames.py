@@ -97,20 +97,42 @@ def batch_frames(
 
     `batch_sequence` is that of the first event; `start`: it opens the batch.
     """
-    overhead = PLAIN_OVERHEAD_BYTES + len(EXPECTED) + 2
-    parts: list[bytes] = []
-    operation = 0 if start else 1
-    for number, (subject, headers, payload) in enumerate(events, batch_sequence):
-        expected = b"%d" % last_sequence
-        last_sequence += 1
-        size = overhead + len(headers) + len(expected)
-        reply = b"%b%d.%d.$FI" % (reply_prefix, number, operation)
-        operation = 1
-        parts.append(
-            b"HPUB %b %b %d %d\r\nNATS/1.0\r\n%bNats-Expected-Last-Sequence: %b\r\n\r\n%b\r\n"
-            % (subject, reply, size, size + len(payload), headers, expected, payload)
-        )
-    return b"".join(parts)
+    digits = len(b"%d" % last_sequence)
+    if start or digits != len(b"%d" % (last_sequence + len(events))):
+        # The first frame, and those where the sequence gets longer, go alone; the others are alike.
+        first = _batch_frame(events[0], last_sequence, reply_prefix, batch_sequence, start=start)
+        if len(events) == 1:
+            return first
+        return first + batch_frames(events[1:], last_sequence + 1, reply_prefix, batch_sequence + 1, start=False)
+    overhead = PLAIN_OVERHEAD_BYTES + len(EXPECTED) + 2 + digits
+    lag = last_sequence - batch_sequence
+    return b"".join(
+        [
+            b"HPUB %b %b%d.1.$FI %d %d\r\nNATS/1.0\r\n%bNats-Expected-Last-Sequence: %d\r\n\r\n%b\r\n"
+            % (
+                subject,
+                reply_prefix,
+                number,
+                (size := overhead + len(headers)),
+                size + len(payload),
+                headers,
+                number + lag,
+                payload,
+            )
+            for number, (subject, headers, payload) in enumerate(events, batch_sequence)
+        ]
+    )
+
+
+def _batch_frame(
+    event: EncodedEvent, last_sequence: int, reply_prefix: bytes, batch_sequence: int, *, start: bool
+) -> bytes:
+    subject, headers, payload = event
+    expected = b"%bNats-Expected-Last-Sequence: %d\r\n" % (headers, last_sequence)
+    size = PLAIN_OVERHEAD_BYTES + len(expected)
+    return b"HPUB %b %b%d.%d.$FI %d %d\r\nNATS/1.0\r\n%b\r\n%b\r\n" % (
+        subject, reply_prefix, batch_sequence, 0 if start else 1, size, size + len(payload), expected, payload,
+    )  # fmt: skip
 
 
 def end_of_batch(subject: bytes, reply_prefix: bytes, batch_sequence: int) -> bytes:

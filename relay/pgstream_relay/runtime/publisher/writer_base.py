@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
 from typing import Final
 
 from pgstream_relay.pipeline import EncodedEvent
@@ -111,6 +112,10 @@ class WriterBase:
 def chunks(events: Sequence[EncodedEvent], start: int = 0) -> Iterator[Sequence[EncodedEvent]]:
     """In order, none too many or too large to be joined into one write."""
     total = len(events)
+    if total and max(map(len, map(itemgetter(2), events))) * CHUNK_EVENTS_MAX <= CHUNK_BYTES_MAX:
+        for position in range(start, total, CHUNK_EVENTS_MAX):
+            yield events[position : position + CHUNK_EVENTS_MAX]
+        return
     while start < total:
         end, size = start, 0
         limit = min(total, start + CHUNK_EVENTS_MAX)
