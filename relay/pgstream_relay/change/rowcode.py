@@ -11,6 +11,7 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from pgstream_relay.change.rowpattern import MESSAGE_BYTES_MAX, RowPattern
 from pgstream_relay.event.headers import escape_key
 from pgstream_relay.event.values import PASS, Converter
 from pgstream_relay.event.values.inline import INLINE, NAMES
@@ -19,6 +20,9 @@ from pgstream_relay.pgoutput.reader import MalformedMessage
 
 EncodeRow = Callable[[bytes, bytes, bytes, int, bytes], tuple[bytes, bytes, bytes]]
 """(XLogData payload, event id, the transaction's header lines, ordinal, timestamp) to (subject, headers, payload)."""
+
+
+PAUSE_ROWS_MAX = 64
 
 
 class UnexpectedTuple(MalformedMessage):
@@ -55,7 +59,49 @@ class RowCompiler:
             lines += _read_column(
                 f"v{index} = {_conversion(index, converter, 'buffer[start:position]')}", f"v{index} = b'null'"
             )
-        return self._close(lines, [*self._names("v")], subject, headers, payload, key="v")
+        by_column = self._close(lines, [*self._names("v")], subject, headers, payload, key="v")
+        return self._compile_matched(by_column, marker, subject, headers, payload)
+
+    def _compile_matched(
+        self, by_column: EncodeRow, marker: bytes, subject: bytes, headers: bytes, payload: bytes
+    ) -> EncodeRow:
+        """Tries RowPattern first. Where a tuple does not match, `by_column` has it and the next ones: twice as many
+        each time, so that a table full of nulls does not pay for the attempts."""
+        pattern = RowPattern(self._converters)
+        keys = [
+            f"v{index}" if self._converters[index] is PASS else f"escape_key({pattern.json_of(index)})"
+            for index in self._key
+        ]
+        lines = [
+            "def encode_row(buffer, event_id, transaction_headers, ordinal, timestamp):",
+            "    global skip, pause",
+            "    if skip:",
+            "        skip -= 1",
+            f"    elif len(buffer) <= MESSAGE_BYTES_MAX and buffer[{self._position - 1}] == {marker[0]}:",
+            f"        found = match(buffer, {self._position})",
+            "        if found is not None:",
+            "            pause = 1",
+            f"            {''.join(f'{name}, ' for name in pattern.groups)} = found.groups()",
+            "            try:",
+            "                return (",
+            "                    SUBJECT,",
+            f"                    HEADERS % ({', '.join(['event_id', 'transaction_headers', 'ordinal', *keys])}),",
+            f"                    PAYLOAD % ({', '.join(['event_id', *pattern.terms, 'timestamp'])}),",
+            "                )",
+            "            except UnicodeDecodeError:",
+            "                pass",
+            "        skip = pause",
+            f"        pause = min(pause * 2, {PAUSE_ROWS_MAX})",
+            "    return by_column(buffer, event_id, transaction_headers, ordinal, timestamp)",
+        ]
+        if not pattern.groups:
+            return by_column
+        namespace = {
+            **self._namespace, "SUBJECT": subject, "HEADERS": headers, "PAYLOAD": pattern.fill(payload), "skip": 0,
+            "pause": 1, "match": pattern.expression.fullmatch, "by_column": by_column,
+            "MESSAGE_BYTES_MAX": MESSAGE_BYTES_MAX,
+        }  # fmt: skip
+        return _define(lines, namespace)
 
     def compile_update(
         self, column_names: Sequence[bytes], subject: bytes, headers: bytes, payload: bytes
@@ -125,9 +171,13 @@ class RowCompiler:
             "    )",
         ]
         namespace = {**self._namespace, "SUBJECT": subject, "HEADERS": headers, "PAYLOAD": payload}
-        exec(compile("\n".join(lines), "<pgstream encode_row>", "exec"), namespace)
-        encode: EncodeRow = namespace["encode_row"]
-        return encode
+        return _define(lines, namespace)
+
+
+def _define(lines: list[str], namespace: dict[str, Any]) -> EncodeRow:
+    exec(compile("\n".join(lines), "<pgstream encode_row>", "exec"), namespace)
+    encode: EncodeRow = namespace["encode_row"]
+    return encode
 
 
 def _read_column(text: str, null: str, *, unchanged: str | None = None) -> list[str]:
