@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from pgstream_relay.change.rowpattern import MESSAGE_BYTES_MAX, RowPattern
 from pgstream_relay.event.headers import escape_key
@@ -22,7 +22,8 @@ EncodeRow = Callable[[bytes, bytes, bytes, int, bytes], tuple[bytes, bytes, byte
 """(XLogData payload, event id, the transaction's header lines, ordinal, timestamp) to (subject, headers, payload)."""
 
 
-PAUSE_ROWS_MAX = 64
+PAUSE_ROWS_MAX: Final = 64
+"""For so many rows at most the pattern of a whole tuple is not tried, after tuples that did not match."""
 
 
 class UnexpectedTuple(MalformedMessage):
@@ -67,6 +68,8 @@ class RowCompiler:
     ) -> EncodeRow:
         """Tries RowPattern first. Where a tuple does not match, `by_column` has it and the next ones: twice as many
         each time, so that a table full of nulls does not pay for the attempts."""
+        if not self._converters:
+            return by_column
         pattern = RowPattern(self._converters)
         keys = [
             f"v{index}" if self._converters[index] is PASS else f"escape_key({pattern.json_of(index)})"
@@ -80,22 +83,21 @@ class RowCompiler:
             f"    elif len(buffer) <= MESSAGE_BYTES_MAX and buffer[{self._position - 1}] == {marker[0]}:",
             f"        found = match(buffer, {self._position})",
             "        if found is not None:",
-            "            pause = 1",
             f"            {''.join(f'{name}, ' for name in pattern.groups)} = found.groups()",
-            "            try:",
-            "                return (",
-            "                    SUBJECT,",
-            f"                    HEADERS % ({', '.join(['event_id', 'transaction_headers', 'ordinal', *keys])}),",
-            f"                    PAYLOAD % ({', '.join(['event_id', *pattern.terms, 'timestamp'])}),",
-            "                )",
-            "            except UnicodeDecodeError:",
-            "                pass",
+            "            if len(buffer) - found.end('size') == size[0] << 8 | size[1]:",
+            "                pause = 1",
+            "                try:",
+            "                    return (",
+            "                        SUBJECT,",
+            f"                        HEADERS % ({', '.join(['event_id', 'transaction_headers', 'ordinal', *keys])}),",
+            f"                        PAYLOAD % ({', '.join(['event_id', *pattern.terms, 'timestamp'])}),",
+            "                    )",
+            "                except UnicodeDecodeError:",
+            "                    pass",
             "        skip = pause",
             f"        pause = min(pause * 2, {PAUSE_ROWS_MAX})",
             "    return by_column(buffer, event_id, transaction_headers, ordinal, timestamp)",
         ]
-        if not pattern.groups:
-            return by_column
         namespace = {
             **self._namespace, "SUBJECT": subject, "HEADERS": headers, "PAYLOAD": pattern.fill(payload), "skip": 0,
             "pause": 1, "match": pattern.expression.fullmatch, "by_column": by_column,

@@ -46,16 +46,21 @@ class RowPattern:
         self.terms: list[str] = []
         self.json: list[bytes] = []
         patterns = [re.escape(len(converters).to_bytes(2))]
+        last = len(converters) - 1
         for index, converter in enumerate(converters):
             form = _FORMS.get(converter)
             groups = [f"v{index}"] if form is None or form.json.count(b"%b") == 1 else [f"v{index}", f"w{index}"]
             self.groups += groups
-            patterns.append(rb"t\0\0.." + (form.pattern if form else _ANY))
+            # Who matches compares the last value's length: in a message that was cut short it is another one.
+            size = rb".." if index < last else rb"(?P<size>..)"
+            patterns.append(rb"t\0\0" + size + (form.pattern if form else _ANY))
             if form is None:
                 expression = INLINE.get(converter, "{call}({text})")
                 self.terms.append(expression.format(text=groups[0], call=f"c{index}"))
             else:
                 self.terms.append(", ".join(groups))
+            if index == last:
+                self.groups.insert(len(self.groups) - len(groups), "size")
             self.json.append(form.json if form else b"%b")
         self.expression = re.compile(b"".join(patterns), re.DOTALL)
 
