@@ -7,18 +7,16 @@ rest. What the shell must do in which order stands at each effect.
 
 from __future__ import annotations
 
-import base64
 import struct
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from pgstream_relay.change.plan import DELETE, INSERT, OPERATION_OF, TRUNCATE, UNKNOWN, UPDATE, RelationPlan
 from pgstream_relay.change.relation import RelationKeys
 from pgstream_relay.control.decoding import ControlDecoder
 from pgstream_relay.control.refused import take_newest
-from pgstream_relay.control.state import CONTROL_SCHEMA, CONTROL_TABLES, ControlRow, ControlState
+from pgstream_relay.control.state import CONTROL_SCHEMA, CONTROL_TABLES, SIGNALS, ControlRow, ControlState
 from pgstream_relay.control.streams import (
     MESSAGES_SCHEMA,
     MESSAGES_TABLE,
@@ -26,9 +24,12 @@ from pgstream_relay.control.streams import (
     messages_subject,
     needed_streams,
 )
-from pgstream_relay.control.tables import database_alias, default_stream, table_settings
-from pgstream_relay.event.envelope import NULL, data_format, envelope_format, format_timestamp, json_string
+from pgstream_relay.control.tables import database_alias, default_stream, streamed_settings
+from pgstream_relay.effects import Effect, KeptSettings, NeedRelation, NeedStreams, PositionReached
+from pgstream_relay.event.envelope import NULL, data_format, envelope_format, format_timestamp
 from pgstream_relay.event.headers import EVENT_HEADERS, header, transaction_headers
+from pgstream_relay.event.messages import message_document
+from pgstream_relay.event.oversize import FRAME_OVERHEAD_BYTES, HEADERS_BYTES_MAX, claim_check
 from pgstream_relay.event.ulid import ID_TAIL_MASK, ID_TAILS, id_stem
 from pgstream_relay.event.values import TypeCatalog, UnrepresentableValue
 from pgstream_relay.pgoutput.decoder import decode_message
@@ -38,47 +39,22 @@ from pgstream_relay.pgoutput.walsender import XLOGDATA, XLOGDATA_HEADER_SIZE, Ke
 from pgstream_relay.progress import Ledger
 from pgstream_relay.source import Source
 
+if TYPE_CHECKING:
+    from pgstream_relay.snapshot.tracking import TableTrack
+
 EncodedEvent: TypeAlias = tuple[bytes, bytes, bytes]
 """(subject, header lines, payload)."""
-
 Segment: TypeAlias = tuple[int, list[EncodedEvent]]
 """Events for one target of the ledger, in order."""
 
 EPHEMERAL: Final = 0
 """The ledger's target for plain NATS."""
 
-FRAME_OVERHEAD_BYTES: Final = 128
-"""What a publisher adds to an event's headers: protocol line, expected sequence, blank line."""
-HEADERS_BYTES_MAX: Final = 32 * 1024
 OWN_PREFIX: Final = "pgstream"
 
 _ROW_KINDS: Final = frozenset({INSERT, UPDATE, DELETE})
 _relation_oid = struct.Struct("!I").unpack_from
 _RELATION_OID_OFFSET: Final = XLOGDATA_HEADER_SIZE + 1
-
-
-@dataclass(frozen=True, slots=True)
-class NeedRelation:
-    """Ask the catalog for the relation's keys and types, call `Pipeline.describe`, feed on."""
-
-    relation: Relation
-
-
-@dataclass(frozen=True, slots=True)
-class NeedStreams:
-    """Publish the segments, bring streams and writers in line with `Pipeline.needed_streams()`, call `set_targets`."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoreObject:
-    """Store the event in the object store before the segments are published: they refer to it."""
-
-    bucket: str
-    event_id: str
-    content: bytes
-
-
-Effect: TypeAlias = NeedRelation | NeedStreams | StoreObject
 
 
 class Mark(NamedTuple):
@@ -87,13 +63,6 @@ class Mark(NamedTuple):
     commit_lsn: int
     ordinal: int
     second_half: bool = False
-
-
-class KeptSettings(NamedTuple):
-    """The settings as of `lsn`, to be written to Postgres once everything up to `lsn` is stored."""
-
-    lsn: int
-    document: dict[str, Any]
 
 
 class Pipeline:
@@ -111,6 +80,12 @@ class Pipeline:
         """Those of the last feed."""
         self.unknown_rows = 0
         """Rows that could not be represented, since the start of the session."""
+        self.signalled = False
+        """Whether `pgstream.signals` got a row since the shell last cleared it."""
+        self.wake_lsn: int | None = None
+        """Ask for a PositionReached as soon as the stream has passed it."""
+        self.stop_lsn: int | None = None
+        """Feed nothing of a transaction that commits there or later: PositionReached comes before it."""
         self._control = control
         self._source = source
         self._ledger = ledger
@@ -127,7 +102,9 @@ class Pipeline:
         self._described_at: dict[int, int] = {}
         self._plans: dict[int, RelationPlan | ControlDecoder | None] = {}
         self._published: defaultdict[tuple[str, str], defaultdict[int, int]] = defaultdict(lambda: defaultdict(int))
-        self._begin = Begin(0, 0, 0)
+        self._tracks: dict[int, TableTrack] = {}
+        # Before the first transaction of the session: whatever the streams hold was committed below.
+        self._begin = Begin(ledger.received_lsn - 1, 0, 0)
         self._ordinal = 0
         self._stem = b""
         self._headers = b""
@@ -160,6 +137,8 @@ class Pipeline:
                 message = payloads[index]
                 if message[0] != XLOGDATA:
                     self._on_keepalive(message)
+                    if self.effect is not None:
+                        return index + 1
                     continue
                 kind = message[XLOGDATA_HEADER_SIZE]
                 if kind in _ROW_KINDS:
@@ -221,6 +200,27 @@ class Pipeline:
         self._described[relation.oid] = (keys, types)
         self._described_at[relation.oid] = self._begin.final_lsn
 
+    def track(self, relation_oid: int, track: TableTrack | None) -> None:
+        """From here on `track` is told of the table's changes; None ends that."""
+        if track is None:
+            self._tracks.pop(relation_oid, None)
+        else:
+            self._tracks[relation_oid] = track
+        self._plans.pop(relation_oid, None)
+
+    @property
+    def last_commit_lsn(self) -> int:
+        """Of the last transaction: whatever is published between two transactions stands behind it."""
+        return self._begin.final_lsn
+
+    def snapshot_plan(self, relation: Relation, keys: RelationKeys, types: TypeCatalog) -> RelationPlan | None:
+        """The plan for rows of a snapshot, under the settings at this point; None where they are not published.
+
+        Call it when the streams are not outdated.
+        """
+        plan = self._make_plan(relation, keys, types)
+        return plan if plan is not None and "snapshot" in plan.subjects else None
+
     def take_published(self) -> list[tuple[str, str, dict[str, int]]]:
         """(schema, table, events by operation) since the last call, for metrics."""
         taken = []
@@ -238,14 +238,22 @@ class Pipeline:
             raise MalformedMessage("a keepalive is not one")
         self.keepalives.append(keepalive)
         if not self.in_transaction:
-            self._hand_over()
-            self._ledger.commit(keepalive.wal_end)
+            self._pass(keepalive.wal_end)
+
+    def _pass(self, lsn: int) -> None:
+        """Every transaction that committed below `lsn` has been read."""
+        self._hand_over()
+        self._ledger.commit(lsn)
+        if self.wake_lsn is not None and lsn >= self.wake_lsn:
+            self.effect = PositionReached()
 
     def _on_row(self, plan: RelationPlan, kind: int, message: bytes) -> bool:
         ordinal = self._ordinal = self._ordinal + 1
         low = ordinal << 1 & ID_TAIL_MASK
         if not low:
             self._stem = self._id_stem(ordinal)
+        if plan.touch is not None:
+            plan.touch(kind, message)
         encode = plan.encoders[kind]
         if encode is None or (self._skipping and self._is_stored(plan.target, ordinal)):
             return True
@@ -275,6 +283,9 @@ class Pipeline:
         self._count()
         if plan is None:
             return
+        if plan.table == SIGNALS:
+            self.signalled = True
+            return
         old, new = plan.decode(message, XLOGDATA_HEADER_SIZE)
         self._control.apply(plan.table, old, new)
         self._settings_changed = True
@@ -284,6 +295,9 @@ class Pipeline:
     def _on_message(self, message: bytes) -> bool:
         decoded = decode_message(message, XLOGDATA_HEADER_SIZE)
         if isinstance(decoded, Begin):
+            if self.stop_lsn is not None and decoded.final_lsn >= self.stop_lsn:
+                self.effect = PositionReached()
+                return False
             self._on_begin(decoded)
         elif isinstance(decoded, Commit):
             self._on_commit(decoded)
@@ -291,8 +305,11 @@ class Pipeline:
             self._on_relation(decoded)
         elif isinstance(decoded, Truncate):
             return self._on_truncate(decoded)
-        elif isinstance(decoded, LogicalMessage) and decoded.transactional:
-            return self._on_logical_message(decoded)
+        elif isinstance(decoded, LogicalMessage):
+            if decoded.transactional:
+                return self._on_logical_message(decoded)
+            # It stands between two transactions, and tells how far the WAL was read.
+            self._pass(decoded.lsn)
         return True
 
     def _on_begin(self, begin: Begin) -> None:
@@ -313,12 +330,18 @@ class Pipeline:
             self._settings_changed = False
             self._ledger.hold()
             self.kept_settings = KeptSettings(commit.end_lsn, self._control.to_document())
+        for track in self._tracks.values():
+            track.commit(self._begin.xid)
         self._ledger.commit(commit.end_lsn, commit.commit_timestamp_us)
+        if self.wake_lsn is not None and commit.end_lsn >= self.wake_lsn:
+            self.effect = PositionReached()
 
     def _on_relation(self, relation: Relation) -> None:
         if relation.schema == CONTROL_SCHEMA and relation.name in CONTROL_TABLES:
             self._plans[relation.oid] = ControlDecoder(relation)
             return
+        if (track := self._tracks.get(relation.oid)) is not None:
+            track.relation_changed([(column.name, column.type_oid) for column in relation.columns])
         known = self._relations.get(relation.oid)
         self._relations[relation.oid] = relation
         self._described.pop(relation.oid, None)
@@ -339,6 +362,8 @@ class Pipeline:
             plan = plans[oid]
             if not isinstance(plan, RelationPlan):
                 continue
+            if (track := self._tracks.get(oid)) is not None and "truncate" in plan.subjects:
+                track.truncated()
             subject = plan.subjects.get("truncate")
             if subject is None or (self._skipping and self._is_stored(plan.target, ordinal)):
                 continue
@@ -364,7 +389,7 @@ class Pipeline:
         envelope = envelope_format(
             database_alias(settings), MESSAGES_SCHEMA, MESSAGES_TABLE, "unknown", data_format(NULL, b"%b", NULL)
         )
-        payload = envelope % (event_id, _message_document(message), self._timestamp)
+        payload = envelope % (event_id, message_document(message), self._timestamp)
         self._published[MESSAGES_SCHEMA, MESSAGES_TABLE][UNKNOWN] += 1
         self._emit(target, messages_subject(settings).encode(), event_id, ordinal, b"", payload)
         return True
@@ -406,12 +431,10 @@ class Pipeline:
             self._emit_unknown(plan, ordinal, event_id, f"{operation}: the key is too large for a header")
             return
         plan.published[kind] += 1
-        if plan.target == EPHEMERAL:
-            headers += header("Pgstream-Error", "too-large")
-        else:
-            bucket = oversize_bucket(database_alias(self._control.settings))
-            headers += header("Pgstream-Object", f"{bucket}/{event_id.decode()}")
-            self.effect = StoreObject(bucket, event_id.decode(), payload)
+        alias = database_alias(self._control.settings)
+        headers, stored = claim_check(headers, payload, event_id, alias, persistent=plan.target != EPHEMERAL)
+        if stored is not None:
+            self.effect = stored
         if plan.target != self._segment_target:
             self._open_segment(plan.target)
         self._events.append((subject, headers, plan.encode_bare(operation, event_id, self._timestamp)))
@@ -436,9 +459,8 @@ class Pipeline:
         relation = self._relations.get(oid)
         if relation is None:
             raise MalformedMessage(f"a change of relation {oid} came before its description")
-        row = self._control.table_of(oid)
-        settings = table_settings(self._control.settings, row) if row is not None else None
-        if settings is None or not settings.enabled:
+        settings = streamed_settings(self._control, oid)
+        if settings is None:
             self._plans[oid] = None
             return True
         if self.streams_outdated:
@@ -448,15 +470,24 @@ class Pipeline:
         if described is None:
             self.effect = NeedRelation(relation)
             return False
-        self._plans[oid] = RelationPlan(
+        plan = self._plans[oid] = self._make_plan(relation, *described)
+        if plan is not None and (track := self._tracks.get(oid)) is not None:
+            plan.touch = track.toucher(relation, settings.operations)
+        return True
+
+    def _make_plan(self, relation: Relation, keys: RelationKeys, types: TypeCatalog) -> RelationPlan | None:
+        settings = streamed_settings(self._control, relation.oid)
+        if settings is None:
+            return None
+        return RelationPlan(
             relation,
             settings,
-            *described,
+            keys,
+            types,
             alias=database_alias(self._control.settings),
             target=EPHEMERAL if settings.stream is None else self._targets[settings.stream],
             published=self._published[relation.schema, relation.name],
         )
-        return True
 
     def _forget_plans(self) -> None:
         for oid in [oid for oid, plan in self._plans.items() if not isinstance(plan, ControlDecoder)]:
@@ -465,20 +496,3 @@ class Pipeline:
     def _is_stored(self, target: int, ordinal: int) -> bool:
         mark = self._marks.get(target)
         return mark is not None and (self._begin.final_lsn, ordinal) <= (mark.commit_lsn, mark.ordinal)
-
-
-def oversize_bucket(alias: str) -> str:
-    """The object store bucket of a database's oversize events."""
-    safe = "".join(
-        character if character.isascii() and (character.isalnum() or character in "_-") else "_" for character in alias
-    )
-    return f"pgstream_{safe}_oversize"
-
-
-def _message_document(message: LogicalMessage) -> bytes:
-    prefix = json_string(message.prefix)
-    try:
-        return b'{"prefix":%b,"content":%b}' % (prefix, json_string(message.content.decode()))
-    except UnicodeDecodeError:
-        content = json_string(base64.b64encode(message.content).decode())
-        return b'{"prefix":%b,"content":%b,"encoding":"base64"}' % (prefix, content)

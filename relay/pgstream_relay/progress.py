@@ -28,6 +28,8 @@ class Ledger:
         self._last_handed: tuple[int, ...] = (0,)
         self._held = False
         self._held_until: int | None = None
+        self.limit: int | None = None
+        """Nothing above it is confirmed: WAL behind it may be needed again by a snapshot that is under way."""
 
     def add_target(self) -> int:
         """The index of a new target."""
@@ -107,7 +109,8 @@ class Ledger:
         if self._held_until is not None and stored >= self._held_until:
             self._held, self._held_until = False, None
         if not self._held:
-            self._confirmed_lsn = stored
+            within = stored if self.limit is None else min(stored, self.limit)
+            self._confirmed_lsn = max(self._confirmed_lsn, within)
         return self._confirmed_lsn
 
     def hold(self) -> None:

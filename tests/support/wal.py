@@ -10,8 +10,10 @@ from typing import Any
 
 from pgstream_relay.change.relation import RelationKeys
 from pgstream_relay.control import ControlState
+from pgstream_relay.effects import NeedRelation, NeedStreams
+from pgstream_relay.event.oversize import StoreObject
 from pgstream_relay.pgoutput.messages import Begin, Column, Commit, Message, Relation
-from pgstream_relay.pipeline import Mark, NeedRelation, NeedStreams, Pipeline, StoreObject
+from pgstream_relay.pipeline import Mark, Pipeline
 from pgstream_relay.progress import Ledger
 from pgstream_relay.source import Source
 from tests.support.pgoutput import encode_message, encode_xlogdata

@@ -36,7 +36,15 @@ from pgstream_relay.pgoutput.walsender import XLOGDATA_HEADER_SIZE
 INSERT, UPDATE, DELETE, TRUNCATE = b"IUDT"
 """Kinds of pgoutput messages."""
 UNKNOWN: Final = 0
-OPERATION_OF: Final = {INSERT: "insert", UPDATE: "update", DELETE: "delete", TRUNCATE: "truncate", UNKNOWN: "unknown"}
+SNAPSHOT: Final = 1
+OPERATION_OF: Final = {
+    INSERT: "insert",
+    UPDATE: "update",
+    DELETE: "delete",
+    TRUNCATE: "truncate",
+    SNAPSHOT: "snapshot",
+    UNKNOWN: "unknown",
+}
 
 _MARKER_OFFSET: Final = XLOGDATA_HEADER_SIZE + 5
 """Of the byte that says which tuple follows: behind the message's kind and the relation's oid."""
@@ -77,6 +85,8 @@ class RelationPlan:
         self.relation = relation
         self.target = target
         self.published = published
+        self.touch: Callable[[int, bytes], None] | None = None
+        """Told of each change (kind, message) while a snapshot of the table is under way."""
         self.subjects = _subjects(relation, settings, alias)
         self.encoders = Encoders(self._make_encoder)
         self._alias = alias

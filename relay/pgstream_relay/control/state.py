@@ -9,7 +9,8 @@ ControlRow = Mapping[str, Any]
 """One row as `to_jsonb` gives it, parsed."""
 
 CONTROL_SCHEMA: Final = "pgstream"
-CONTROL_TABLES: Final = frozenset({"settings", "streams", "tables"})
+SIGNALS: Final = "signals"
+CONTROL_TABLES: Final = frozenset({"settings", "streams", "tables", SIGNALS})
 
 
 class ControlState:

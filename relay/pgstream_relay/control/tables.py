@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from pgstream_relay.control.state import ControlRow
+from pgstream_relay.control.state import ControlRow, ControlState
 from pgstream_relay.event.subject import escape_token
 
 DEFAULT_SUBJECT: Final = "{database}.{schema}.{table}.{operation}"
@@ -57,3 +57,10 @@ def table_settings(settings: ControlRow, row: ControlRow) -> TableSettings:
         key_columns=tuple(key_columns) if key_columns else None,
         numbers_as_text=(row["numbers"] or settings["numbers"]) == "text",
     )
+
+
+def streamed_settings(state: ControlState, relation_oid: int) -> TableSettings | None:
+    """The settings of a relation; None where it is not streamed at this point of the WAL."""
+    row = state.table_of(relation_oid)
+    settings = table_settings(state.settings, row) if row is not None else None
+    return settings if settings is not None and settings.enabled else None

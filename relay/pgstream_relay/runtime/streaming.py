@@ -17,8 +17,10 @@ import structlog
 from pgstream_relay.control.refused import take_newest_streams
 from pgstream_relay.control.state import ControlState
 from pgstream_relay.control.tables import database_alias
+from pgstream_relay.effects import NeedRelation, NeedStreams
+from pgstream_relay.event.oversize import StoreObject, oversize_bucket
 from pgstream_relay.pgoutput.shutdown import ShutdownDetector
-from pgstream_relay.pipeline import NeedRelation, NeedStreams, Pipeline, StoreObject, oversize_bucket
+from pgstream_relay.pipeline import Pipeline
 from pgstream_relay.progress import Ledger
 from pgstream_relay.runtime.control_store import ControlStore, KeptPosition, KeptState
 from pgstream_relay.runtime.figures import SessionFigures

@@ -8,7 +8,7 @@ import pytest
 from nats.js.errors import ObjectNotFoundError
 
 from pgstream_installer.embedded import EmbeddedNats
-from pgstream_relay.pipeline import oversize_bucket
+from pgstream_relay.event.oversize import oversize_bucket
 from pgstream_relay.runtime.nats_errors import StreamNotOurs
 from pgstream_relay.runtime.publisher.object_store import store_object
 from tests.integration.publisher.conftest import Connect

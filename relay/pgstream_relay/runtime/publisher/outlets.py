@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from pgstream_relay.control.streams import StreamNeed
-from pgstream_relay.pipeline import EPHEMERAL, EncodedEvent, Mark, StoreObject
+from pgstream_relay.event.oversize import StoreObject
+from pgstream_relay.pipeline import EPHEMERAL, EncodedEvent, Mark
 from pgstream_relay.progress import Ledger
 from pgstream_relay.runtime.nats_connection import NatsConnection
 from pgstream_relay.runtime.nats_errors import SUBJECTS_OVERLAP, JetStreamRefused, PublishInterrupted, StreamUnsuitable
