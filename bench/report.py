@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Callable, Sequence
-from statistics import median
 
+from bench.columns import in_columns, median_cell
+from bench.comparison import paired_with
 from bench.lab import Lab, run_program
 from bench.peers.peer import Drain
 from pgstream_installer.embedded import nats_server_binary
@@ -35,43 +36,31 @@ def drain_line(number: int, drain: Drain) -> str:
     line = f"round {number}  {drain.peer:28}  {drain.seconds:7.2f} s  {drain.events_per_second:9,.0f} events/s"
     if drain.streaming_seconds is not None:
         line += f"; first to last event {drain.streaming_seconds:.2f} s, {drain.streaming_events_per_second:,.0f}/s"
+    if drain.late_events_per_second is not None:
+        line += f", {drain.late_events_per_second:,.0f}/s of the second half"
     return line
 
 
 def drain_table(rounds: Sequence[Sequence[Drain]], limit: str) -> str:
     """Medians over the rounds, a line a peer. Ratios are taken within a round, then their median."""
-    rows: list[tuple[str, ...]] = [_HEADINGS]
-    for drains in zip(*rounds, strict=True):
-        limits = [drain for done in rounds for drain in done if drain.peer == limit]
-        rows.append(_medians(drains, limits))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
-    lines = [
-        "  ".join(cell.ljust(width) if column == 0 else cell.rjust(width) for column, (cell, width) in enumerate(cells))
-        for cells in ([*zip(row, widths, strict=True)] for row in rows)
-    ]
-    return "\n".join(["", *lines, ""])
+    return in_columns([_HEADINGS, *(_medians(pairs) for pairs in paired_with(rounds, limit))])
 
 
-def _medians(drains: Sequence[Drain], limits: Sequence[Drain]) -> tuple[str, ...]:
-    pairs = list(zip(drains, limits, strict=True))
+def _medians(pairs: Sequence[tuple[Drain, Drain]]) -> tuple[str, ...]:
+    drains = [drain for drain, _ in pairs]
     streams = any(drain.streaming_seconds is not None for drain in drains)
     return (
         drains[0].peer,
-        _format(".2f", [drain.seconds for drain in drains]),
-        _format(",.0f", [drain.events_per_second for drain in drains]),
-        _format(".2f", [drain.events_per_second / limit.events_per_second for drain, limit in pairs]),
-        _format(".2f", [drain.streaming_seconds for drain in drains]),
-        _format(".2f", [drain.streaming_events_per_second / limit.events_per_second for drain, limit in pairs])
+        median_cell(".2f", [drain.seconds for drain in drains]),
+        median_cell(",.0f", [drain.events_per_second for drain in drains]),
+        median_cell(".2f", [drain.events_per_second / limit.events_per_second for drain, limit in pairs]),
+        median_cell(".2f", [drain.streaming_seconds for drain in drains]),
+        median_cell(".2f", [drain.streaming_events_per_second / limit.events_per_second for drain, limit in pairs])
         if streams
         else "-",
-        _format(".1f", [drain.cpu_us_per_event for drain in drains]),
-        _format(".2f", [drain.start_cpu_seconds for drain in drains]),
-        _format(".1f", [drain.walsender_us_per_event for drain in drains]),
-        _format(".1f", [drain.nats_us_per_event for drain in drains]),
-        _format(".0f", [None if drain.peak_bytes is None else drain.peak_bytes / 1e6 for drain in drains]),
+        median_cell(".1f", [drain.cpu_us_per_event for drain in drains]),
+        median_cell(".2f", [drain.start_cpu_seconds for drain in drains]),
+        median_cell(".1f", [drain.walsender_us_per_event for drain in drains]),
+        median_cell(".1f", [drain.nats_us_per_event for drain in drains]),
+        median_cell(".0f", [None if drain.peak_bytes is None else drain.peak_bytes / 1e6 for drain in drains]),
     )
-
-
-def _format(specification: str, values: Sequence[float | None]) -> str:
-    known = [value for value in values if value is not None]
-    return format(median(known), specification) if known else "-"

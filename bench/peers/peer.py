@@ -27,6 +27,10 @@ class Drain:
     nats_us_per_event: float | None = None
     peak_bytes: int | None = None
     """Largest resident size of the peer."""
+    late_events_per_second: float | None = None
+    """Of the second half of the backlog: a JVM has compiled what it runs by then."""
+    late_cpu_us_per_event: float | None = None
+    """Of the peer itself, in the second half."""
 
     @property
     def events_per_second(self) -> float:
