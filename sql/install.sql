@@ -15,6 +15,7 @@
 \ir migrations/0003_private_tables.sql
 \ir migrations/0004_relay_tables.sql
 \ir migrations/0005_adoptions.sql
+\ir migrations/0006_snapshots.sql
 
 -- functions: what a function or view is made of comes before it
 \ir functions/version.sql
@@ -38,6 +39,10 @@
 \ir functions/wanted_identity.sql
 \ir functions/is_published.sql
 \ir functions/effective_subject.sql
+\ir functions/find_tables.sql
+\ir functions/relay_roles.sql
+\ir functions/row_shape.sql
+\ir functions/snapshot_key.sql
 \ir views/subject_patterns.sql
 \ir functions/adopt_copy.sql
 \ir functions/alter_identity.sql
@@ -45,12 +50,15 @@
 \ir functions/apply_table.sql
 \ir functions/begin_change.sql
 \ir functions/check_available.sql
+\ir functions/check_command.sql
 \ir functions/check_full_identity.sql
 \ir functions/check_key.sql
 \ir functions/check_not_twice.sql
 \ir functions/check_rights.sql
 \ir functions/check_settings.sql
+\ir functions/check_signal.sql
 \ir functions/check_slot_name_change.sql
+\ir functions/check_snapshot.sql
 \ir functions/check_stream_name.sql
 \ir functions/check_subjects.sql
 \ir functions/check_table.sql
@@ -62,6 +70,7 @@
 \ir functions/create_slot.sql
 \ir functions/existing_slot.sql
 \ir functions/explain.sql
+\ir functions/find_table.sql
 \ir functions/forget_identity.sql
 \ir functions/give_identity_back.sql
 \ir functions/identity_stays_full.sql
@@ -71,12 +80,22 @@
 \ir functions/lock_table.sql
 \ir functions/make_identity_full.sql
 \ir functions/prepare_database.sql
+\ir functions/prove_filter.sql
 \ir functions/refuse_settings_delete.sql
+\ir functions/refuse_signals_change.sql
 \ir functions/refuse_truncate.sql
+\ir functions/relay_needs.sql
 \ir functions/release_table.sql
 \ir functions/remember_identity.sql
 \ir functions/settings_apply.sql
 \ir functions/settings_fill.sql
+\ir functions/signals_apply.sql
+\ir functions/signals_fill.sql
+\ir functions/snapshot_filter.sql
+\ir functions/snapshot_targets.sql
+\ir functions/snapshots_clock.sql
+\ir functions/snapshots_fill.sql
+\ir functions/start_initial_snapshot.sql
 \ir functions/streams_apply.sql
 \ir functions/streams_fill.sql
 \ir functions/table_problem.sql
@@ -84,12 +103,20 @@
 \ir functions/tables_check_subjects.sql
 \ir functions/tables_fill.sql
 \ir functions/take_turn.sql
+\ir functions/warn_full_snapshot.sql
+\ir functions/warn_relay_needs.sql
 
 -- triggers
 \ir triggers/settings_apply.sql
 \ir triggers/settings_fill.sql
 \ir triggers/settings_refuse_delete.sql
 \ir triggers/settings_refuse_truncate.sql
+\ir triggers/signals_apply.sql
+\ir triggers/signals_fill.sql
+\ir triggers/signals_refuse_change.sql
+\ir triggers/signals_refuse_truncate.sql
+\ir triggers/snapshots_clock.sql
+\ir triggers/snapshots_fill.sql
 \ir triggers/streams_apply.sql
 \ir triggers/streams_fill.sql
 \ir triggers/streams_refuse_truncate.sql
@@ -100,6 +127,8 @@
 \ir triggers/tables_refuse_truncate.sql
 
 -- views
+\ir views/snapshot_commands.sql
+\ir views/snapshot_progress.sql
 \ir views/status.sql
 \ir views/table_status.sql
 

@@ -21,7 +21,7 @@ cross join lateral (
            'error',
            format('control table pgstream.%s is not in publication pgstream: settings do not reach the relay', missing.name),
            'pgstream install puts it back'
-    from unnest(array['settings', 'streams', 'tables']) as missing (name)
+    from unnest(array['settings', 'signals', 'streams', 'tables']) as missing (name)
     where publication.oid is not null
       and not exists (select from pg_publication_rel as member
                       where member.prpubid = publication.oid

@@ -24,6 +24,9 @@ begin
   from pg_database d where d.datname = current_database();
   -- What was asked for there is not asked for here, and what relays noted there is not so here.
   delete from pgstream.adoptions where done_at is null;
+  update pgstream.snapshots s
+  set state = 'stopped', finished_at = now(), error = 'it was asked for in the database that this one is a copy of'
+  where s.state in ('pending', 'running', 'paused');
   delete from pgstream.relays;
   delete from pgstream.relay_positions;
   if former_stream <> pgstream.default_stream() then

@@ -6,8 +6,7 @@ declare
   wanted text := case
     when changed.columns is not null then 'columns'
     when changed.excluded_columns is not null then 'excluded_columns'
-    when changed.row_filter is not null then 'row_filter'
-    when changed.initial_snapshot then 'initial_snapshot' end;
+    when changed.row_filter is not null then 'row_filter' end;
 begin
   if wanted is not null then
     perform pgstream.refuse('pgstream_not_available', format('%s is not available yet in this version', wanted),

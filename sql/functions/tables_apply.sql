@@ -34,6 +34,9 @@ begin
     perform pgstream.take_turn(deadline);  -- for tables_check_subjects, which then does not wait
   end if;
   perform pgstream.apply_table(new, deadline);
+  if tg_op = 'INSERT' and new.initial_snapshot then
+    perform pgstream.start_initial_snapshot(new);
+  end if;
   return null;
 end
 $$;

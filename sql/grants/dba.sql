@@ -11,6 +11,9 @@ begin
   execute format('grant select on all tables in schema pgstream to %I', dba);
   execute format('grant insert, update, delete on pgstream.tables, pgstream.streams to %I', dba);
   execute format('grant insert, update on pgstream.settings to %I', dba);
+  execute format('grant insert (type, tables, options) on pgstream.signals to %I', dba);
+  -- What a signal's trigger writes in their name; the one on pgstream.snapshots judges it again.
+  execute format('grant insert (signal_id, relid, method, row_filter, block_count) on pgstream.snapshots to %I', dba);
   for routine in
     select p.oid from pg_proc p
     where p.pronamespace = 'pgstream'::regnamespace

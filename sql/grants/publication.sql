@@ -20,7 +20,7 @@ begin
       set (publish = 'insert, update, delete, truncate', publish_via_partition_root = true);
   end if;
 
-  foreach control_table in array array['settings', 'streams', 'tables'] loop
+  foreach control_table in array array['settings', 'signals', 'streams', 'tables'] loop
     if not pgstream.is_published(format('pgstream.%I', control_table)::regclass) then
       execute format('alter publication pgstream add table only pgstream.%I', control_table);
     end if;

@@ -22,7 +22,11 @@ begin
   loop
     execute format('grant usage on schema pgstream to %I', relay);
     execute format('grant select on pgstream.settings, pgstream.streams, pgstream.tables, pgstream.migrations,'
-      ' pgstream.status, pgstream.table_status to %I', relay);
+      ' pgstream.status, pgstream.table_status, pgstream.signals, pgstream.snapshots, pgstream.snapshot_progress,'
+      ' pgstream.snapshot_commands to %I', relay);
+    -- Which table, and which rows of it, is not the relay's to say.
+    execute format('grant update (state, blocks_total, blocks_done, rows_done, started_at, updated_at, finished_at,'
+      ' error, hint, command_id, position) on pgstream.snapshots to %I', relay);
     execute format('grant select, update on pgstream.relay_state, pgstream.adoptions to %I', relay);
     execute format('grant select, insert, update on pgstream.gaps to %I', relay);
     execute format('grant select, insert, update, delete on pgstream.relay_positions, pgstream.relays to %I', relay);

@@ -27,7 +27,7 @@ $migration$;
 -- An older install would put its older functions over newer tables.
 do $migration$
 declare
-  newest_known constant integer := 5;
+  newest_known constant integer := 6;
   newest_applied integer := (select max(id) from pgstream.migrations);
 begin
   if newest_applied > newest_known then

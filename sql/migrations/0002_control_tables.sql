@@ -125,8 +125,8 @@ comment on column pgstream.tables.key_columns is 'Columns of the event''s key. N
 comment on column pgstream.tables.replica_identity is 'full (events have before and diff), keep (touch nothing), or '
   'null = settings.replica_identity. The former identity comes back when the row is deleted or says keep.';
 comment on column pgstream.tables.numbers is 'json, text, or null = settings.numbers.';
-comment on column pgstream.tables.initial_snapshot is 'Not available yet in this version: true starts a snapshot when '
-  'the row is inserted.';
+comment on column pgstream.tables.initial_snapshot is 'True at INSERT: an incremental snapshot starts by itself. '
+  'UPDATE starts none: INSERT INTO pgstream.signals does.';
 comment on column pgstream.tables.relid is 'Oid of the table: the settings belong to it, whatever its name becomes. '
   'Filled in.';
 comment on column pgstream.tables.updated_by is 'The role that wrote the row last. Filled in.';

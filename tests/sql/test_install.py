@@ -98,7 +98,7 @@ def test_every_object_has_a_comment(control: Connection) -> None:
         union all
         select a.attrelid::regclass || '.' || a.attname from pg_attribute a join pg_class c on c.oid = a.attrelid
         where c.relnamespace = 'pgstream'::regnamespace and a.attnum > 0
-          and (c.relkind = 'r' or c.relname in ('status', 'table_status'))
+          and (c.relkind = 'r' or c.relname in ('status', 'table_status', 'snapshot_progress'))
           and col_description(a.attrelid, a.attnum) is null
         union all
         select p.oid::regprocedure::text from pg_proc p where p.pronamespace = 'pgstream'::regnamespace
@@ -156,7 +156,7 @@ def test_nothing_is_granted_to_public(control: Connection) -> None:
 
 def test_the_publication_has_the_control_tables_alone(control: Connection) -> None:
     tables = rows(control, "select tablename from pg_publication_tables where pubname = 'pgstream' order by 1")
-    assert tables == [("settings",), ("streams",), ("tables",)]
+    assert tables == [("settings",), ("signals",), ("streams",), ("tables",)]
     assert rows(
         control,
         "select pg_get_userbyid(pubowner), pubinsert, pubupdate, pubdelete, pubtruncate, pubviaroot, puballtables"

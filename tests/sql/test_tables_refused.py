@@ -90,7 +90,7 @@ def control(shared: Connection) -> Iterator[Connection]:
         ("table_name, columns", "'orders', '{id}'", "pgstream_not_available", "columns"),
         ("table_name, excluded_columns", "'orders', '{status}'", "pgstream_not_available", "excluded_columns"),
         ("table_name, row_filter", "'orders', 'id > 0'", "pgstream_not_available", "row_filter"),
-        ("table_name, initial_snapshot", "'orders', true", "pgstream_not_available", "initial_snapshot"),
+        ("table_name, operations, initial_snapshot", "'orders', '{insert}', true", "pgstream_snapshot_operation", ""),
         ("table_name, subject", "'orders', 'a.{row.status}'", "pgstream_not_available", "{operation}"),
         ("table_name, subject", "'orders', 'a.{key}'", "pgstream_not_available", "{operation}"),
         ("table_name, event_subjects", """'orders', '{"insert": "a.{key}"}'""", "pgstream_not_available", ""),
@@ -127,7 +127,6 @@ def test_a_temporary_table_is_refused(control: Connection) -> None:
     [
         ("row_filter = 'id > 0'", "pgstream_not_available"),
         ("columns = '{id}'", "pgstream_not_available"),
-        ("initial_snapshot = true", "pgstream_not_available"),
         ("subject = 'a..b'", "pgstream_subject_illegal"),
         ("table_name = 'missing'", "pgstream_table_missing"),
         ("table_name = 'a_view'", "pgstream_table_kind"),
