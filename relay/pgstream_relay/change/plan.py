@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from pgstream_relay.change.relation import RelationKeys, key_columns, key_tuple_columns
-from pgstream_relay.change.rowcode import EncodeRow, RowCompiler, UnexpectedTuple
+from pgstream_relay.change.rowcode import EncodeRow, EncodeValues, RowCompiler, UnexpectedTuple
 from pgstream_relay.control.tables import TableSettings
 from pgstream_relay.event.envelope import (
     NULL,
@@ -46,9 +46,9 @@ OPERATION_OF: Final = {
     UNKNOWN: "unknown",
 }
 
-_MARKER_OFFSET: Final = XLOGDATA_HEADER_SIZE + 5
+MARKER_OFFSET: Final = XLOGDATA_HEADER_SIZE + 5
 """Of the byte that says which tuple follows: behind the message's kind and the relation's oid."""
-_TUPLE_OFFSET: Final = _MARKER_OFFSET + 1
+TUPLE_OFFSET: Final = MARKER_OFFSET + 1
 _NEW, _OLD_KEY, _OLD_FULL = b"NKO"
 
 
@@ -89,6 +89,7 @@ class RelationPlan:
         """Told of each change (kind, message) while a snapshot of the table is under way."""
         self.subjects = _subjects(relation, settings, alias)
         self.encoders = Encoders(self._make_encoder)
+        self._snapshot_encoder: EncodeValues | None = None
         self._alias = alias
         self._names = [column.name for column in relation.columns]
         self._json_names = [json_string(name) for name in self._names]
@@ -108,6 +109,16 @@ class RelationPlan:
     def encode_bare(self, operation: str, event_id: bytes, timestamp: bytes) -> bytes:
         """The payload of an event whose before, after and diff are null: truncate, and what can't be represented."""
         return self._bare[operation] % (event_id, timestamp)
+
+    def snapshot_encoder(self) -> EncodeValues | None:
+        """The encoding of rows that a snapshot read, compiled once; None where they are not published."""
+        subject = self.subjects.get("snapshot")
+        if subject is None or self._snapshot_encoder is not None:
+            return self._snapshot_encoder
+        headers = EVENT_HEADERS + key_header_format(len(self._key))
+        payload = self._envelope("snapshot", NULL, self._row, NULL)
+        self._snapshot_encoder = self._compiler().compile_values(subject, headers, payload)
+        return self._snapshot_encoder
 
     def _make_encoder(self, kind: int) -> EncodeRow | None:
         subject = self.subjects.get(OPERATION_OF[kind])
@@ -137,9 +148,9 @@ class RelationPlan:
         def encode(
             message: bytes, event_id: bytes, transaction_headers: bytes, ordinal: int, timestamp: bytes
         ) -> tuple[bytes, bytes, bytes]:
-            chosen = full if message[_MARKER_OFFSET] == _OLD_FULL else by_key
+            chosen = full if message[MARKER_OFFSET] == _OLD_FULL else by_key
             if maybe_unknown and chosen is full:
-                old, _ = split_tuple(message, _TUPLE_OFFSET)
+                old, _ = split_tuple(message, TUPLE_OFFSET)
                 if len(old) == len(self._names) and all(old[index] is None for index in maybe_unknown):
                     chosen = by_key
             return chosen(message, event_id, transaction_headers, ordinal, timestamp)
@@ -147,7 +158,7 @@ class RelationPlan:
         return encode
 
     def _compiler(self) -> RowCompiler:
-        return RowCompiler(self._converters, self._key, _TUPLE_OFFSET)
+        return RowCompiler(self._converters, self._key, TUPLE_OFFSET)
 
     def _envelope(self, operation: str, before: bytes, after: bytes, diff: bytes) -> bytes:
         relation = self.relation
@@ -156,9 +167,9 @@ class RelationPlan:
     def _encode_delete_by_key(
         self, message: bytes, event_id: bytes, transaction_headers: bytes, ordinal: int, timestamp: bytes
     ) -> tuple[bytes, bytes, bytes]:
-        if message[_MARKER_OFFSET] == _NEW:
+        if message[MARKER_OFFSET] == _NEW:
             raise UnexpectedTuple("a delete without an old tuple")
-        old = self._split(message, _TUPLE_OFFSET)
+        old = self._split(message, TUPLE_OFFSET)
         before, json_values = self._identity_object(old)
         headers = EVENT_HEADERS % (event_id, transaction_headers, ordinal) + self._key_header(json_values) + BEFORE_KEY
         return self.subjects["delete"], headers, self._delete_by_key % (event_id, before, timestamp)
@@ -167,7 +178,7 @@ class RelationPlan:
         self, message: bytes, event_id: bytes, transaction_headers: bytes, ordinal: int, timestamp: bytes
     ) -> tuple[bytes, bytes, bytes]:
         """Of the old row only the identity is known: from the old tuple where it changed, else from the new one."""
-        marker, position = message[_MARKER_OFFSET], _TUPLE_OFFSET
+        marker, position = message[MARKER_OFFSET], TUPLE_OFFSET
         old: TupleValues | None = None
         if marker in (_OLD_KEY, _OLD_FULL):
             old, position = split_tuple(message, position)

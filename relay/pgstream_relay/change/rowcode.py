@@ -21,6 +21,8 @@ from pgstream_relay.pgoutput.reader import MalformedMessage
 EncodeRow = Callable[[bytes, bytes, bytes, int, bytes], tuple[bytes, bytes, bytes]]
 """(XLogData payload, event id, the transaction's header lines, ordinal, timestamp) to (subject, headers, payload)."""
 
+EncodeValues = Callable[[Sequence[bytes | None], bytes, bytes, int, bytes], tuple[bytes, bytes, bytes]]
+"""The same of a row's values, as texts, in place of a message."""
 
 PAUSE_ROWS_MAX: Final = 64
 """For so many rows at most the pattern of a whole tuple is not tried, after tuples that did not match."""
@@ -103,7 +105,8 @@ class RowCompiler:
             "pause": 1, "match": pattern.expression.fullmatch, "by_column": by_column,
             "MESSAGE_BYTES_MAX": MESSAGE_BYTES_MAX,
         }  # fmt: skip
-        return _define(lines, namespace)
+        encode: EncodeRow = _define(lines, namespace)
+        return encode
 
     def compile_update(
         self, column_names: Sequence[bytes], subject: bytes, headers: bytes, payload: bytes
@@ -138,6 +141,47 @@ class RowCompiler:
         values = [*self._names("b"), *self._names("a"), "diff"]
         return self._close(lines, values, subject, headers, payload, key="a")
 
+    def compile_values(self, subject: bytes, headers: bytes, payload: bytes) -> EncodeValues:
+        """For a row that was read by a query: one text a column, None for null."""
+        values = [
+            f"{name} if {name} is not None else b'null'"
+            if converter is PASS
+            else f"b'null' if {name} is None else {_conversion(index, converter, name)}"
+            for index, (name, converter) in enumerate(zip(self._names("t"), self._converters, strict=True))
+        ]
+        lines = [
+            "def encode_row(values, event_id, transaction_headers, ordinal, timestamp):",
+            "    try:",
+            f"        [{', '.join(self._names('t'))}] = values",
+            "    except ValueError:",
+            "        raise UnexpectedTuple('a row has not as many values as its relation has columns') from None",
+            "    try:",
+            *[f"        t{index} = {values[index]}" for index in self._key],
+            "        return (",
+            "            SUBJECT,",
+            f"            HEADERS % ({self._header_terms('t')}),",
+            f"            PAYLOAD % ({', '.join(['event_id', *self._keyed_terms(values), 'timestamp'])}),",
+            "        )",
+            "    except UnicodeDecodeError:",
+            "        pass  # raised below: as its context, this exception would carry the value along",
+            "    raise not_utf8()",
+        ]
+        namespace = {**self._namespace, "SUBJECT": subject, "HEADERS": headers, "PAYLOAD": payload}
+        encode: EncodeValues = _define(lines, namespace)
+        return encode
+
+    def _keyed_terms(self, values: list[str]) -> list[str]:
+        """A key's column was converted before, for the header."""
+        return [f"t{index}" if index in self._key else value for index, value in enumerate(values)]
+
+    def _header_terms(self, prefix: str) -> str:
+        """What the format of the headers takes."""
+        keys = [
+            f"{prefix}{index}" if self._converters[index] is PASS else f"escape_key({prefix}{index})"
+            for index in self._key
+        ]
+        return ", ".join(["event_id", "transaction_headers", "ordinal", *keys])
+
     def _names(self, prefix: str) -> list[str]:
         return [f"{prefix}{index}" for index in range(len(self._converters))]
 
@@ -153,9 +197,6 @@ class RowCompiler:
     def _close(
         self, lines: list[str], values: list[str], subject: bytes, headers: bytes, payload: bytes, *, key: str
     ) -> EncodeRow:
-        keys = [
-            f"{key}{index}" if self._converters[index] is PASS else f"escape_key({key}{index})" for index in self._key
-        ]
         lines += [
             "    except (IndexError, struct_error):",
             "        raise UnexpectedTuple('a tuple ends in the middle') from None",
@@ -168,18 +209,18 @@ class RowCompiler:
             "        raise UnexpectedTuple('a tuple ends before or behind its message')",
             "    return (",
             "        SUBJECT,",
-            f"        HEADERS % ({', '.join(['event_id', 'transaction_headers', 'ordinal', *keys])}),",
+            f"        HEADERS % ({self._header_terms(key)}),",
             f"        PAYLOAD % ({', '.join(['event_id', *values, 'timestamp'])}),",
             "    )",
         ]
         namespace = {**self._namespace, "SUBJECT": subject, "HEADERS": headers, "PAYLOAD": payload}
-        return _define(lines, namespace)
+        encode: EncodeRow = _define(lines, namespace)
+        return encode
 
 
-def _define(lines: list[str], namespace: dict[str, Any]) -> EncodeRow:
+def _define(lines: list[str], namespace: dict[str, Any]) -> Any:
     exec(compile("\n".join(lines), "<pgstream encode_row>", "exec"), namespace)
-    encode: EncodeRow = namespace["encode_row"]
-    return encode
+    return namespace["encode_row"]
 
 
 def _read_column(text: str, null: str, *, unchanged: str | None = None) -> list[str]:

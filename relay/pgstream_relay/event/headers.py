@@ -13,10 +13,12 @@ _SAFE: Final = "!\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~ "
 """Everything printable in ASCII but the percent sign itself stands as it is."""
 
 
-_TRANSACTION: Final = (
+_POSITION: Final = (
     b"Content-Type: application/json\r\nPgstream-Version: %d\r\nPgstream-Source: %%b\r\n"
-    b"Pgstream-Lsn: %%X/%%X\r\nPgstream-Xid: %%d\r\n" % ENVELOPE_VERSION
+    b"Pgstream-Lsn: %%X/%%X\r\n" % ENVELOPE_VERSION
 )
+_TRANSACTION: Final = _POSITION + b"Pgstream-Xid: %d\r\n"
+_SNAPSHOT: Final = _POSITION + b"Pgstream-Snapshot: %d\r\n"
 EVENT_HEADERS: Final = b"Nats-Msg-Id: %b\r\n%bPgstream-Seq: %d\r\n"
 """A %-format of (id, the transaction's lines, ordinal): what the headers of every event begin with."""
 BEFORE_FULL: Final = b"Pgstream-Before: full\r\n"
@@ -54,3 +56,14 @@ def unchanged_header(columns: Sequence[str]) -> bytes:
 def transaction_headers(source: str, commit_lsn: int, xid: int) -> bytes:
     """The lines that all events of one transaction share."""
     return _TRANSACTION % (source.encode("ascii"), commit_lsn >> 32, commit_lsn & 0xFFFF_FFFF, xid)
+
+
+def snapshot_headers(source: str, commit_lsn: int, snapshot_id: int) -> bytes:
+    """The lines that the rows and marks share that a snapshot emits behind the same transaction."""
+    return _SNAPSHOT % (source.encode("ascii"), commit_lsn >> 32, commit_lsn & 0xFFFF_FFFF, snapshot_id)
+
+
+def mark_header(mark: str, rows: int | None = None) -> bytes:
+    """`Pgstream-Mark`: begin, end, stopped or failed; with the number of rows where it is given."""
+    line = b"Pgstream-Mark: %b\r\n" % mark.encode("ascii")
+    return line if rows is None else line + b"Pgstream-Rows: %d\r\n" % rows
