@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from pgstream_relay.change.plan import DELETE, INSERT, OPERATION_OF, TRUNCATE, UNKNOWN, UPDATE, RelationPlan
 from pgstream_relay.change.relation import RelationKeys
@@ -26,6 +26,7 @@ from pgstream_relay.control.streams import (
 )
 from pgstream_relay.control.tables import database_alias, default_stream, streamed_settings
 from pgstream_relay.effects import Effect, KeptSettings, NeedRelation, NeedStreams, PositionReached
+from pgstream_relay.event.encoded import EncodedEvent
 from pgstream_relay.event.envelope import NULL, data_format, envelope_format, format_timestamp
 from pgstream_relay.event.headers import EVENT_HEADERS, header, transaction_headers
 from pgstream_relay.event.messages import message_document
@@ -36,19 +37,12 @@ from pgstream_relay.pgoutput.decoder import decode_message
 from pgstream_relay.pgoutput.messages import Begin, Commit, LogicalMessage, Relation, Truncate
 from pgstream_relay.pgoutput.reader import MalformedMessage
 from pgstream_relay.pgoutput.walsender import XLOGDATA, XLOGDATA_HEADER_SIZE, Keepalive, decode_walsender
-from pgstream_relay.progress import Ledger
+from pgstream_relay.progress import EPHEMERAL, Ledger
+from pgstream_relay.snapshot.tracking import TableTrack
 from pgstream_relay.source import Source
 
-if TYPE_CHECKING:
-    from pgstream_relay.snapshot.tracking import TableTrack
-
-EncodedEvent: TypeAlias = tuple[bytes, bytes, bytes]
-"""(subject, header lines, payload)."""
 Segment: TypeAlias = tuple[int, list[EncodedEvent]]
 """Events for one target of the ledger, in order."""
-
-EPHEMERAL: Final = 0
-"""The ledger's target for plain NATS."""
 
 OWN_PREFIX: Final = "pgstream"
 
@@ -80,6 +74,8 @@ class Pipeline:
         """Those of the last feed."""
         self.unknown_rows = 0
         """Rows that could not be represented, since the start of the session."""
+        self.plans_version = 0
+        """Grows when settings or targets change: what was worked out of them before may be wrong."""
         self.signalled = False
         """Whether `pgstream.signals` got a row since the shell last cleared it."""
         self.wake_lsn: int | None = None
@@ -490,6 +486,7 @@ class Pipeline:
         )
 
     def _forget_plans(self) -> None:
+        self.plans_version += 1
         for oid in [oid for oid, plan in self._plans.items() if not isinstance(plan, ControlDecoder)]:
             del self._plans[oid]
 

@@ -8,6 +8,10 @@ that transaction's commit. A keepalive's position counts as an empty transaction
 from __future__ import annotations
 
 from collections import deque
+from typing import Final
+
+EPHEMERAL: Final = 0
+"""The target for plain NATS."""
 
 
 class Ledger:

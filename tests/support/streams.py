@@ -8,9 +8,9 @@ from typing import Any
 
 from nats.aio.msg import Msg
 
+from pgstream_relay.event.encoded import EncodedEvent
 from pgstream_relay.event.ulid import format_id
 from pgstream_relay.pgoutput.lsn import format_lsn
-from pgstream_relay.pipeline import EncodedEvent
 from pgstream_relay.runtime.nats_connection import NatsConnection
 from pgstream_relay.runtime.publisher.desired_stream import DesiredStream
 from tests.support.waiting import eventually

@@ -18,7 +18,8 @@ from pgstream_relay.pgoutput.messages import (
     Update,
 )
 from pgstream_relay.pgoutput.reader import MalformedMessage
-from pgstream_relay.pipeline import EPHEMERAL, Mark
+from pgstream_relay.pipeline import Mark
+from pgstream_relay.progress import EPHEMERAL
 from tests.support.pgoutput import encode_keepalive, encode_message, encode_xlogdata
 from tests.support.wal import INT8, NUMERIC, ORDERS, TEXT, Event, Rig, table_row, transaction
 

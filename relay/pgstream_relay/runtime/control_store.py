@@ -29,7 +29,11 @@ from pgstream_relay.runtime.replication.connection import NETWORK_DEFAULTS
 PUBLICATION: Final = "pgstream"
 QUERY_TIMEOUT_SECONDS: Final = 40.0
 """The server's own statement_timeout comes first; this one is for a server, or a line to it, that says nothing."""
-SESSION_OPTIONS: Final = "-c search_path=pg_catalog -c statement_timeout=30s -c lock_timeout=10s -c TimeZone=UTC"
+SESSION_OPTIONS: Final = (
+    "-c search_path=pg_catalog -c statement_timeout=30s -c lock_timeout=10s -c TimeZone=UTC"
+    # The relay's own notes need not wait for a standby: a position is confirmed only behind their WAL.
+    " -c synchronous_commit=local"
+)
 STALE_RELAYS_AFTER: Final = "1 day"
 
 
@@ -139,7 +143,7 @@ class ControlStore:
 
     async def read_slot(self, slot_name: str) -> SlotState | None:
         """None where the slot does not exist."""
-        rows = await self._rows(
+        rows = await self.rows(
             """
             select confirmed_flush_lsn::text as confirmed, wal_status, safe_wal_size as safe_bytes,
                    pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint as retained_bytes,
@@ -174,7 +178,7 @@ class ControlStore:
 
     async def write_settings(self, slot_name: str, lsn: int, document: dict[str, Any]) -> int:
         """Keeps the settings as of `lsn`; returns the LSN behind the WAL of doing so."""
-        await self._execute(
+        await self.execute(
             "update pgstream.relay_state set lsn = %s, control = %s, updated_at = now() where slot_name = %s",
             [format_lsn(lsn), json.dumps(document), slot_name],
         )
@@ -187,15 +191,15 @@ class ControlStore:
         row = await self._one("select has_table_privilege(to_regclass('pgstream.adoptions'), 'update') as readable")
         if not row["readable"]:
             return set()
-        rows = await self._rows("select stream from pgstream.adoptions where done_at is null")
+        rows = await self.rows("select stream from pgstream.adoptions where done_at is null")
         return {row["stream"] for row in rows}
 
     async def finish_adoption(self, stream: str) -> None:
-        await self._execute("update pgstream.adoptions set done_at = now() where stream = %s", [stream])
+        await self.execute("update pgstream.adoptions set done_at = now() where stream = %s", [stream])
 
     async def read_gaps(self) -> list[Gap]:
         """Those that no stream has been told of yet, and that are complete."""
-        rows = await self._rows(
+        rows = await self.rows(
             """
             select id, from_lsn::text, to_lsn::text, reason,
                    (extract(epoch from from_time) * 1000000)::bigint as from_time_us,
@@ -223,11 +227,11 @@ class ControlStore:
         return bool(row["any"])
 
     async def mark_gap_published(self, gap: Gap) -> None:
-        await self._execute("update pgstream.gaps set published_at = now() where id = %s", [gap.id])
+        await self.execute("update pgstream.gaps set published_at = now() where id = %s", [gap.id])
 
     async def read_positions(self, slot_name: str) -> dict[str, KeptPosition]:
         """What each stream held when a relay last looked."""
-        rows = await self._rows(
+        rows = await self.rows(
             "select stream, stream_created, last_sequence, lsn::text from pgstream.relay_positions"
             " where slot_name = %s",
             [slot_name],
@@ -240,7 +244,7 @@ class ControlStore:
     async def write_positions(self, slot_name: str, positions: Mapping[str, KeptPosition]) -> None:
         """Replaces what `read_positions` reads, for these streams."""
         for stream, kept in positions.items():
-            await self._execute(
+            await self.execute(
                 """
                 insert into pgstream.relay_positions (slot_name, stream, stream_created, last_sequence, lsn, ordinal)
                 values (%s, %s, %s, %s, %s, 0)
@@ -260,7 +264,7 @@ class ControlStore:
 
     async def beat(self, relay: str, row: dict[str, Any]) -> None:
         """Writes this relay's row of `pgstream.relays`: its columns by name, `details` as plain data."""
-        await self._execute(
+        await self.execute(
             """
             insert into pgstream.relays as r (relay, role, state, version, error, hint, published_lsn, last_event_at,
                                               details, started_at, heartbeat_at)
@@ -277,7 +281,7 @@ class ControlStore:
 
     async def forget(self, relay: str) -> None:
         """Takes this relay's row out, and those of relays that died long ago."""
-        await self._execute(
+        await self.execute(
             f"delete from pgstream.relays where relay = %s or heartbeat_at < now() - interval '{STALE_RELAYS_AFTER}'",
             [relay],
         )
@@ -293,26 +297,28 @@ class ControlStore:
 
     async def terminate_walsender(self, slot_name: str) -> None:
         """Takes the slot from a relay that no longer moves."""
-        await self._execute(
+        await self.execute(
             "select pg_terminate_backend(active_pid, 2000) from pg_replication_slots"
             " where slot_name = %s and active_pid is not null",
             [slot_name],
         )
 
-    async def _rows(self, query: str, parameters: Any = None) -> list[dict[str, Any]]:
+    async def rows(self, query: str, parameters: Any = None) -> list[dict[str, Any]]:
+        """The rows of one query, by column name."""
         async with _answered(), self._connection.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(query, parameters)
             return await cursor.fetchall()
 
     async def _one(self, query: str, parameters: Any = None) -> dict[str, Any]:
-        rows = await self._rows(query, parameters)
+        rows = await self.rows(query, parameters)
         if not rows:
             raise NotInstalled(
                 "pgstream.settings has no row, so nothing says what to stream", hint="run `pgstream install`"
             )
         return rows[0]
 
-    async def _execute(self, query: str, parameters: Any = None) -> None:
+    async def execute(self, query: str, parameters: Any = None) -> None:
+        """One statement, committed at once."""
         async with _answered():
             await self._connection.execute(query, parameters)
 

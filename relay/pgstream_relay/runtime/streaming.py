@@ -17,7 +17,7 @@ import structlog
 from pgstream_relay.control.refused import take_newest_streams
 from pgstream_relay.control.state import ControlState
 from pgstream_relay.control.tables import database_alias
-from pgstream_relay.effects import NeedRelation, NeedStreams
+from pgstream_relay.effects import NeedRelation, NeedStreams, PositionReached
 from pgstream_relay.event.oversize import StoreObject, oversize_bucket
 from pgstream_relay.pgoutput.shutdown import ShutdownDetector
 from pgstream_relay.pipeline import Pipeline
@@ -32,6 +32,9 @@ from pgstream_relay.runtime.nats_errors import SUBJECTS_OVERLAP, JetStreamRefuse
 from pgstream_relay.runtime.postgres_errors import ServerUnavailable
 from pgstream_relay.runtime.publisher.outlets import Outlets
 from pgstream_relay.runtime.replication import Batch, ReplicationSession
+from pgstream_relay.runtime.snapshots.emitter import SnapshotEmitter
+from pgstream_relay.runtime.snapshots.runner import SnapshotRunner
+from pgstream_relay.runtime.snapshots.store import SnapshotStore
 from pgstream_relay.source import Source
 
 READ_BYTES_MAX: Final = 256 * 1024
@@ -63,6 +66,7 @@ class StreamingSession:
         start_lsn: int,
         health: DatabaseHealth,
         metrics: DatabaseMetrics,
+        dsn: str,
     ) -> None:
         self._replication = replication
         self._store = store
@@ -73,11 +77,23 @@ class StreamingSession:
         self._pipeline = Pipeline(control, source, self._ledger, event_bytes_max=nats.max_payload)
         self._outlets = Outlets(nats, source)
         self._figures = SessionFigures(control, self._pipeline, self._ledger, self._outlets, health, metrics)
+        self._emitter = SnapshotEmitter(
+            self._pipeline,
+            self._ledger,
+            self._outlets,
+            source,
+            metrics,
+            event_bytes_max=nats.max_payload,
+            wake=self._wake,
+            align=self._align_streams,
+        )
+        self._snapshots = SnapshotRunner(dsn, SnapshotStore(store), self._pipeline, self._ledger, self._emitter, nats)
         self._shutdown = ShutdownDetector()
         self._status_at = 0.0
         self._reported_lsn = start_lsn
         self._heard_at = time.monotonic()
         self._listening = False
+        self._nap: asyncio.Timeout | None = None
         self._stopping = False
         self._kept_sequences: dict[str, int] = {}
 
@@ -107,8 +123,10 @@ class StreamingSession:
             await announcer.announce(gap, {stream: needs[stream]})
         for gap in await store.read_gaps():
             await announcer.announce(gap, needs)
+        await self._snapshots.open()
 
     async def close(self) -> None:
+        await self._snapshots.close()
         self._outlets.report(self._ledger)
         self._figures.close()
         await self._outlets.close()
@@ -119,19 +137,19 @@ class StreamingSession:
         Raises RelayError; after it nothing of this session may be used again.
         """
         pump = asyncio.create_task(self._pump(ready))
-        timer = asyncio.create_task(self._keep_in_touch())
+        # The pump ends when it is stopped; the others never do by themselves.
+        others = [asyncio.create_task(self._keep_in_touch()), asyncio.create_task(self._snapshots.run())]
         stopper = asyncio.create_task(self._stop_pump(stop, pump))
         try:
-            # The pump ends when it is stopped; the timer never does by itself.
-            await asyncio.wait({pump, timer}, return_when=asyncio.FIRST_COMPLETED)
-            for task in (pump, timer):
+            await asyncio.wait({pump, *others}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (pump, *others):
                 if task.done() and not task.cancelled():
                     task.result()
             await self._drain()
         finally:
-            for task in (pump, timer, stopper):
+            for task in (pump, *others, stopper):
                 task.cancel()
-            await asyncio.gather(pump, timer, stopper, return_exceptions=True)
+            await asyncio.gather(pump, *others, stopper, return_exceptions=True)
 
     async def _stop_pump(self, stop: asyncio.Event, pump: asyncio.Task[None]) -> None:
         await stop.wait()
@@ -146,11 +164,16 @@ class StreamingSession:
             payloads = await self._replication.try_read(READ_BYTES_MAX)
             if not payloads and self._pipeline.in_transaction and self._outlets.unacknowledged:
                 payloads = await self._read_soon()
+            if not payloads and self._emitter.due:
+                await self._emitter.emit()
+                await self._confirm()
+                continue
             if not payloads:
                 await self._rest()
-                payloads = await self._read()
-            self._heard_at = time.monotonic()
-            await self._process(payloads)
+                payloads = await self._read_unless_woken()
+            if payloads:
+                self._heard_at = time.monotonic()
+                await self._process(payloads)
 
     async def _read(self) -> Batch:
         self._listening, self._heard_at = True, time.monotonic()
@@ -158,6 +181,23 @@ class StreamingSession:
             return await self._replication.read(READ_BYTES_MAX)
         finally:
             self._listening = False
+
+    async def _read_unless_woken(self) -> Batch:
+        """Nothing where `_wake` was called, or there is something of a snapshot to emit."""
+        if self._emitter.due:
+            return []
+        try:
+            async with asyncio.timeout(None) as self._nap:
+                return await self._read()
+        except TimeoutError:
+            return []
+        finally:
+            self._nap = None
+
+    def _wake(self) -> None:
+        nap, self._nap = self._nap, None
+        if nap is not None:
+            nap.reschedule(asyncio.get_running_loop().time())
 
     async def _read_soon(self) -> Batch:
         with contextlib.suppress(TimeoutError):
@@ -167,6 +207,7 @@ class StreamingSession:
 
     async def _process(self, payloads: Sequence[bytes]) -> None:
         pipeline = self._pipeline
+        pipeline.wake_lsn = self._emitter.wake_lsn()
         position = 0
         while position < len(payloads):
             position = pipeline.feed(payloads, position)
@@ -181,6 +222,10 @@ class StreamingSession:
                 pipeline.describe(relation, *await self._store.describe(relation, type_oids))
             elif isinstance(effect, NeedStreams):
                 await self._align_streams()
+            elif isinstance(effect, PositionReached):
+                # Once a batch: live events come first.
+                pipeline.wake_lsn = None
+                await self._emitter.emit()
         await self._confirm()
 
     async def _publish(self) -> None:
@@ -231,6 +276,11 @@ class StreamingSession:
 
     async def _confirm(self) -> None:
         self._outlets.report(self._ledger)
+        self._emitter.observe_acknowledgements()
+        if self._pipeline.signalled and not self._pipeline.in_transaction:
+            self._pipeline.signalled = False
+            self._snapshots.signalled()
+        self._snapshots.limit_confirmation()
         await self._keep_settings()
         confirmed = self._ledger.confirmed_lsn
         self._figures.observe_latency()
@@ -271,6 +321,7 @@ class StreamingSession:
             pass
         else:
             self._outlets.report(self._ledger)
+            self._snapshots.limit_confirmation()
             await self._send_status()
             await asyncio.sleep(0.1)
         raise ServerUnavailable(

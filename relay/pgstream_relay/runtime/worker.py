@@ -185,7 +185,9 @@ class DatabaseWorker:
 
         nats = await connect(self._nats, name=f"pgstream-relay {self._health.name}")
         try:
-            session = StreamingSession(replication, store, nats, kept, source, start_lsn, self._health, self._metrics)
+            session = StreamingSession(
+                replication, store, nats, kept, source, start_lsn, self._health, self._metrics, self._dsn
+            )
             try:
                 await session.run(stop, ready)
             finally:

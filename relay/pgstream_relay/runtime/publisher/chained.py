@@ -23,7 +23,7 @@ from typing import Any
 import msgspec
 from nats.aio.msg import Msg
 
-from pgstream_relay.pipeline import EncodedEvent
+from pgstream_relay.event.encoded import EncodedEvent
 from pgstream_relay.runtime.nats_connection import NatsConnection
 from pgstream_relay.runtime.nats_errors import NatsError, PublishInterrupted
 from pgstream_relay.runtime.publisher.frames import chained_frames, check_sizes, event_id, single_frame

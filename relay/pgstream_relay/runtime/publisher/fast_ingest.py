@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from nats.aio.msg import Msg
 
-from pgstream_relay.pipeline import EncodedEvent
+from pgstream_relay.event.encoded import EncodedEvent
 from pgstream_relay.runtime.nats_connection import NatsConnection
 from pgstream_relay.runtime.nats_errors import NatsError, PublishInterrupted
 from pgstream_relay.runtime.publisher.chained import ChainedWriter

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from pgstream_relay.pipeline import EncodedEvent
+from pgstream_relay.event.encoded import EncodedEvent
 
 HEADER_START: Final = b"NATS/1.0\r\n"
 EXPECTED: Final = b"Nats-Expected-Last-Sequence: "

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from pgstream_relay.control.streams import StreamNeed
+from pgstream_relay.event.encoded import EncodedEvent
 from pgstream_relay.event.oversize import StoreObject
-from pgstream_relay.pipeline import EPHEMERAL, EncodedEvent, Mark
-from pgstream_relay.progress import Ledger
+from pgstream_relay.pipeline import Mark
+from pgstream_relay.progress import EPHEMERAL, Ledger
 from pgstream_relay.runtime.nats_connection import NatsConnection
 from pgstream_relay.runtime.nats_errors import SUBJECTS_OVERLAP, JetStreamRefused, PublishInterrupted, StreamUnsuitable
 from pgstream_relay.runtime.publisher import mark as stream_mark
@@ -154,6 +155,10 @@ class Outlets:
         """Tells the ledger what is acknowledged."""
         for target, writer in self._writers.items():
             ledger.acknowledge(target, writer.acknowledged)
+
+    def stream_of(self, target: int) -> str | None:
+        """The stream behind a target; None: plain NATS."""
+        return next((name for name, number in self.targets.items() if number == target), None)
 
     def last_sequences(self) -> dict[str, tuple[str, int]]:
         """Of each stream: when it was made, and its sequence behind the last event that is acknowledged."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 
-from pgstream_relay.pipeline import EncodedEvent
+from pgstream_relay.event.encoded import EncodedEvent
 from pgstream_relay.runtime.nats_connection import NatsConnection
 from pgstream_relay.runtime.nats_errors import NatsError
 from pgstream_relay.runtime.publisher.frames import check_sizes, plain_frames

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from pgstream_relay.pipeline import EncodedEvent
+from pgstream_relay.event.encoded import EncodedEvent
 from pgstream_relay.runtime.nats_connection import NatsConnection
 from pgstream_relay.runtime.publisher.chained import ChainedWriter
 from pgstream_relay.runtime.publisher.fast_ingest import FastIngestWriter

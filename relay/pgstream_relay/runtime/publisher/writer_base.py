@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
 from typing import Final
 
-from pgstream_relay.pipeline import EncodedEvent
+from pgstream_relay.event.encoded import EncodedEvent
 from pgstream_relay.runtime.nats_connection import NatsConnection
 from pgstream_relay.runtime.nats_errors import NatsError, NatsPermissionDenied, PublishInterrupted
 from pgstream_relay.runtime.publisher.interruption import interrupted_by_connection, interrupted_by_timeout

@@ -1,0 +1,56 @@
+"""Why a snapshot can't go on: what `pgstream.snapshots.error` and `hint` say."""
+
+from __future__ import annotations
+
+import psycopg
+
+from pgstream_relay.runtime.postgres_errors import describe_server_error
+
+
+class SnapshotFailed(Exception):
+    """For good: the snapshot ends with mark and state `failed`. Neither text holds a row value."""
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+def table_gone(name: str) -> SnapshotFailed:
+    """The table was dropped."""
+    return SnapshotFailed(f"table {name} does not exist any more", hint="start a new snapshot where it was made again")
+
+
+def not_published(name: str) -> SnapshotFailed:
+    """Disabled, deleted from pgstream.tables, or without operation snapshot."""
+    return SnapshotFailed(
+        f"{name} is not streamed any more, or its operations in pgstream.tables leave snapshot out",
+        hint="enable the table in pgstream.tables, then insert the signal again",
+    )
+
+
+def key_gone(name: str) -> SnapshotFailed:
+    """An incremental snapshot needs a key from its first row to its last."""
+    return SnapshotFailed(
+        f"the primary key or unique index of {name} was changed while its snapshot was under way",
+        hint="insert the signal again; without a key, a full-snapshot",
+    )
+
+
+def explain_read_failure(error: psycopg.Error, name: str, role: str) -> SnapshotFailed:
+    """A chunk could not be read, and will not be the next time either."""
+    primary = error.diag.message_primary or str(error).partition("\n")[0]
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        if "row-level security" in primary or "row level security" in primary:
+            return SnapshotFailed(
+                f"row-level security of {name} would leave rows out of the snapshot for role {role}",
+                hint=f"ALTER ROLE {role} BYPASSRLS, or exempt it by a policy's owner; then insert the signal again",
+            )
+        return SnapshotFailed(
+            f"the relay's role may not read {name}: {primary}",
+            hint=f"GRANT SELECT ON {name} TO {role}; (and USAGE on its schema), then insert the signal again",
+        )
+    return SnapshotFailed(
+        f"Postgres could not read {name}: {describe_server_error(error.sqlstate, primary)}",
+        hint=error.diag.message_hint or "mend what the message says, then insert the signal again",
+    )
