@@ -32,7 +32,7 @@ from pgstream_relay.runtime.nats_errors import SUBJECTS_OVERLAP, JetStreamRefuse
 from pgstream_relay.runtime.postgres_errors import ServerUnavailable
 from pgstream_relay.runtime.publisher.outlets import Outlets
 from pgstream_relay.runtime.replication import Batch, ReplicationSession
-from pgstream_relay.runtime.snapshots.emitter import SnapshotEmitter
+from pgstream_relay.runtime.snapshots.emitter import SnapshotEmitter, Standstill
 from pgstream_relay.runtime.snapshots.runner import SnapshotRunner
 from pgstream_relay.runtime.snapshots.store import SnapshotStore
 from pgstream_relay.source import Source
@@ -87,12 +87,15 @@ class StreamingSession:
             wake=self._wake,
             align=self._align_streams,
         )
-        self._snapshots = SnapshotRunner(dsn, SnapshotStore(store), self._pipeline, self._ledger, self._emitter, nats)
+        self._snapshots = SnapshotRunner(
+            dsn, SnapshotStore(store), self._pipeline, self._ledger, self._emitter, nats, health
+        )
         self._shutdown = ShutdownDetector()
         self._status_at = 0.0
         self._reported_lsn = start_lsn
         self._heard_at = time.monotonic()
         self._listening = False
+        self._standing = False
         self._nap: asyncio.Timeout | None = None
         self._stopping = False
         self._kept_sequences: dict[str, int] = {}
@@ -154,13 +157,15 @@ class StreamingSession:
     async def _stop_pump(self, stop: asyncio.Event, pump: asyncio.Task[None]) -> None:
         await stop.wait()
         self._stopping = True
-        if self._listening:
+        if self._listening or self._standing:
             pump.cancel()
 
     async def _pump(self, ready: Callable[[], Awaitable[None]]) -> None:
         await self._open()
         await ready()
         while not self._stopping:
+            if (standstill := self._emitter.standstill) is not None and standstill.lsn is None:
+                await self._stand_still(standstill)
             payloads = await self._replication.try_read(READ_BYTES_MAX)
             if not payloads and self._pipeline.in_transaction and self._outlets.unacknowledged:
                 payloads = await self._read_soon()
@@ -207,9 +212,12 @@ class StreamingSession:
 
     async def _process(self, payloads: Sequence[bytes]) -> None:
         pipeline = self._pipeline
-        pipeline.wake_lsn = self._emitter.wake_lsn()
         position = 0
         while position < len(payloads):
+            standstill = self._emitter.standstill
+            pipeline.stop_lsn = None if standstill is None else standstill.lsn
+            if position == 0 or standstill is not None:
+                pipeline.wake_lsn = pipeline.stop_lsn or self._emitter.wake_lsn()
             position = pipeline.feed(payloads, position)
             await self._observe_keepalives()
             effect = pipeline.effect
@@ -222,11 +230,28 @@ class StreamingSession:
                 pipeline.describe(relation, *await self._store.describe(relation, type_oids))
             elif isinstance(effect, NeedStreams):
                 await self._align_streams()
+            elif isinstance(effect, PositionReached) and standstill is not None:
+                standstill.reach()
+                await self._stand_still(standstill)
             elif isinstance(effect, PositionReached):
                 # Once a batch: live events come first.
                 pipeline.wake_lsn = None
                 await self._emitter.emit()
         await self._confirm()
+
+    async def _stand_still(self, standstill: Standstill) -> None:
+        """Reads no changes while a full snapshot finds its point, and while it is published there."""
+        found = standstill.reached.done()
+        while self._emitter.standstill is standstill and (found or standstill.lsn is None) and not self._stopping:
+            if self._emitter.due:
+                await self._emitter.emit()
+            elif self._outlets.unacknowledged:
+                await self._outlets.settle()
+            else:
+                self._standing = True
+                await self._emitter.changed()
+                self._standing = False
+            await self._confirm()
 
     async def _publish(self) -> None:
         for target, events in self._pipeline.take_segments():

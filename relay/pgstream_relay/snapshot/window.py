@@ -59,6 +59,11 @@ class Window:
         """Whether each row was taken or left out. Never true of a stale window."""
         return self._position == len(self.read.lines) and not self.stale
 
+    @property
+    def consumed(self) -> int:
+        """How many lines were taken or left out."""
+        return self._position
+
     def mark_stale(self) -> None:
         """Forgets which rows are to be left out: all are."""
         self.stale = True

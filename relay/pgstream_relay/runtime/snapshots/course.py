@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
@@ -13,7 +14,7 @@ from pgstream_relay.runtime.postgres_errors import ServerUnavailable
 from pgstream_relay.runtime.snapshots.emitter import SnapshotEmitter
 from pgstream_relay.runtime.snapshots.failures import explain_read_failure
 from pgstream_relay.runtime.snapshots.reader import Chunk, ChunkReader, TableChanged
-from pgstream_relay.runtime.snapshots.recovery import Written, read_written
+from pgstream_relay.runtime.snapshots.recovery import Written, read_end, read_written
 from pgstream_relay.runtime.snapshots.store import Command, SnapshotRow, SnapshotStore
 from pgstream_relay.snapshot.lifecycle import State, Transition, after
 
@@ -101,6 +102,18 @@ class Course:
                 return
             await self._told.wait()
 
+    @property
+    def commanded(self) -> bool:
+        """Whether a command to pause or to stop waits for `obey`."""
+        command = self._command
+        return command is not None and command.id > self.row.command_id and command.type != "resume-snapshot"
+
+    async def wait(self, seconds: float) -> None:
+        """Returns earlier where there is a command."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._told.wait()
+
     async def note(self, error: str | None, hint: str | None) -> None:
         """What the snapshot waits for, in its row; None: nothing."""
         row = self.row
@@ -111,6 +124,7 @@ class Course:
     async def read(self, ask: Callable[[ChunkReader], Awaitable[Answer]]) -> Answer:
         """Asks Postgres in this snapshot's turn. Raises SnapshotFailed, TableChanged, or a RelayError."""
         broken = 0
+        noted = False
         while True:
             reader = await self._reader.get()
             async with reader.lock:
@@ -132,12 +146,14 @@ class Course:
                 else:
                     break
             if waits:
+                noted = True
                 await self.note(
                     "waits for a lock on the table", "another session alters it, or waits to: see pg_stat_activity"
                 )
             await self.obey()
             await asyncio.sleep(RETRY_SECONDS)
-        await self.note(None, None)
+        if noted:
+            await self.note(None, None)
         return answer
 
     async def read_chunk(
@@ -159,6 +175,10 @@ class Course:
     async def read_written(self, stream: str, subject: str, behind: int, key: tuple[str, ...]) -> Written:
         """What the stream holds of this snapshot behind a sequence. Raises NatsError."""
         return await read_written(self._nats, stream, subject, behind, self.row.id, key)
+
+    async def read_end(self, stream: str, subject: str) -> int | None:
+        """The rows that mark `end` of this snapshot tells, where it stands last on its subject. Raises NatsError."""
+        return await read_end(self._nats, stream, subject, self.row.id)
 
 
 def _state(row: SnapshotRow) -> State:

@@ -42,6 +42,21 @@ class StaleRows(Exception):
     """Rows must be read again: their table was changed since."""
 
 
+class Standstill:
+    """What a full snapshot asks of the pump: read no more changes, or those of transactions before `lsn` alone.
+
+    `reached` is done when there is nothing left of those.
+    """
+
+    def __init__(self) -> None:
+        self.lsn: int | None = None
+        self.reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def reach(self) -> None:
+        if not self.reached.done():
+            self.reached.set_result(None)
+
+
 class RowSource(Protocol):
     """Rows that were read: a window, or what a full snapshot reads."""
 
@@ -58,13 +73,19 @@ class RowSource(Protocol):
 
 
 @dataclass(slots=True)
+class RowCount:
+    """How many rows of a snapshot were published: the number of the last one."""
+
+    value: int = 0
+
+
+@dataclass(slots=True)
 class Emission:
     """Rows, or a mark, of one snapshot, or neither: that asks for the place where they would go.
 
     `lsn` is the position that the stream must have passed.
 
-    `number` is the number of the snapshot's last row so far, it grows with each row that is emitted. `skip` says of an
-    event that a relay before this one has written it already.
+    `count` grows with each row that is emitted. `skip` says of a row and its event that it was published before.
     """
 
     snapshot_id: int
@@ -72,10 +93,10 @@ class Emission:
     types: TypeCatalog
     lsn: int
     read_at_us: int
-    number: int
+    count: RowCount
     rows: RowSource | None = None
     mark: str | None = None
-    skip: Callable[[EncodedEvent], bool] | None = None
+    skip: Callable[[list[bytes | None], EncodedEvent], bool] | None = None
     stream: str | None = None
     """The stream that took it, with the subject and the stream's last sequence; None: plain NATS."""
     subject: str = ""
@@ -102,13 +123,17 @@ class SnapshotEmitter:
         wake: Callable[[], None],
         align: Callable[[], Awaitable[None]],
     ) -> None:
+        self.full_turn = asyncio.Lock()
+        """One full snapshot at a time."""
+        self.standstill: Standstill | None = None
         self._pipeline = pipeline
         self._ledger = ledger
         self._outlets = outlets
         self._source = source
         self._metrics = metrics
         self._event_bytes_max = event_bytes_max
-        self._wake = wake
+        self._wake_pump = wake
+        self._news = asyncio.Event()
         self._align = align
         self._waiting: deque[Emission] = deque()
         self._unacknowledged: list[Emission] = []
@@ -126,7 +151,33 @@ class SnapshotEmitter:
             if emission in self._waiting:
                 self._waiting.remove(emission)
 
+    def stand_still(self) -> Standstill:
+        """The database's events wait from here on, until `go_on`. For whoever has `full_turn`."""
+        self.standstill = Standstill()
+        self._wake()
+        return self.standstill
+
+    def until(self, lsn: int) -> None:
+        """Everything that was committed before `lsn` comes first."""
+        assert self.standstill is not None, "stand_still comes first"
+        self.standstill.lsn = lsn
+        self._wake()
+
+    def go_on(self) -> None:
+        """Ends the standstill."""
+        self.standstill = None
+        self._wake()
+
+    def _wake(self) -> None:
+        self._news.set()
+        self._wake_pump()
+
     # What the pump calls.
+
+    async def changed(self) -> None:
+        """Returns when there is something new to emit, or a standstill begins, moves or ends."""
+        await self._news.wait()
+        self._news.clear()
 
     @property
     def due(self) -> bool:
@@ -215,13 +266,13 @@ class SnapshotEmitter:
         if emission.rows is None:
             if emission.mark is None:
                 return
-            number = {"begin": 0}.get(emission.mark, emission.number + 1)
-            count = emission.number if emission.mark == "end" else None
-            encoded = [events.mark(emission.mark, number, rows=count)]
+            count = emission.count.value
+            number = 0 if emission.mark == "begin" else count + 1
+            encoded = [events.mark(emission.mark, number, rows=count if emission.mark == "end" else None)]
         else:
             rows = emission.rows.take(SLICE_ROWS_MAX, SLICE_BYTES_MAX)
             encoded = self._encode(emission, events, rows)
-            emission.number += len(encoded)
+            emission.count.value += len(encoded)
             self._metrics.count_snapshot_rows(plan.relation.schema, plan.relation.name, len(encoded))
         self._pipeline.unknown_rows += events.unknown
         if not encoded:
@@ -234,11 +285,11 @@ class SnapshotEmitter:
 
     def _encode(self, emission: Emission, events: SnapshotEvents, rows: list[list[bytes | None]]) -> list[EncodedEvent]:
         if emission.skip is None:
-            return events.rows(rows, emission.number + 1)
+            return events.rows(rows, emission.count.value + 1)
         encoded: list[EncodedEvent] = []
         for row in rows:
-            (event,) = events.rows([row], emission.number + 1 + len(encoded))
-            if not emission.skip(event):
+            (event,) = events.rows([row], emission.count.value + 1 + len(encoded))
+            if not emission.skip(row, event):
                 encoded.append(event)
         return encoded
 

@@ -37,6 +37,15 @@ def key_gone(name: str) -> SnapshotFailed:
     )
 
 
+def slot_in_danger(name: str) -> SnapshotFailed:
+    """The WAL that waits behind a full snapshot comes near max_slot_wal_keep_size."""
+    return SnapshotFailed(
+        f"the full snapshot of {name} was ended: the WAL that waits for it would soon pass max_slot_wal_keep_size,"
+        " and the slot would be lost",
+        hint="raise max_slot_wal_keep_size, or use an incremental-snapshot, for which no event waits",
+    )
+
+
 def explain_read_failure(error: psycopg.Error, name: str, role: str) -> SnapshotFailed:
     """A chunk could not be read, and will not be the next time either."""
     primary = error.diag.message_primary or str(error).partition("\n")[0]

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from pgstream_relay.event.encoded import EncodedEvent
 from pgstream_relay.runtime.snapshots.catalog import Leaf, Table
 from pgstream_relay.runtime.snapshots.course import Course, Stopped
-from pgstream_relay.runtime.snapshots.emitter import Emission, NotPublished, StaleRows
+from pgstream_relay.runtime.snapshots.emitter import Emission, NotPublished, RowCount, StaleRows
 from pgstream_relay.runtime.snapshots.failures import SnapshotFailed, key_gone, not_published, table_gone
 from pgstream_relay.runtime.snapshots.reader import Chunk, ChunkTooLarge, TableChanged, quote_name, quote_text
-from pgstream_relay.runtime.snapshots.recovery import Written, event_key
+from pgstream_relay.runtime.snapshots.recovery import Written
+from pgstream_relay.runtime.snapshots.unwritten import Unwritten
 from pgstream_relay.snapshot.chunks import ChunkPlan, Tid, TidRange
 from pgstream_relay.snapshot.touch import Key
 from pgstream_relay.snapshot.tracking import TableTrack
@@ -28,8 +29,6 @@ BLOCK_COUNT: Final = 64
 BLOCK_COUNT_MAX: Final = 1024
 CHUNK_BYTES_MAX: Final = 8 * 1024 * 1024
 REREAD_KEYS_MAX: Final = 500
-REREAD_DUE: Final = 2000
-"""So many keys are read again before the next chunk; fewer wait for the end."""
 BARRIER_POLL_SECONDS: Final = 0.05
 
 
@@ -86,8 +85,11 @@ class IncrementalSnapshot:
         self._notes = Notes.parse(course.row.position)
         self._loaded: list[Key] = [tuple(part.encode() for part in key) for key in self._notes.reread]
         self._written = Written()
-        self._number = course.row.rows_done
+        self._emitted: set[Key] = set()
+        """Keys of rows that were published from chunks that turned stale half-way."""
+        self._count = RowCount(course.row.rows_done)
         self._table: Table | None = None
+        self._reread_keys_max = REREAD_KEYS_MAX
         self._reread_saved: frozenset[Key] = frozenset(self._loaded)
 
     @property
@@ -156,7 +158,7 @@ class IncrementalSnapshot:
                 "the snapshot had failed when the relay ended", hint="look into the relay's log for the reason"
             )
         self._written = written
-        self._number = max(self._number, written.last_number)
+        self._count.value = max(self._count.value, written.last_number)
         notes.begun = notes.begun or "begin" in written.marks
 
     async def _begin(self, table: Table) -> None:
@@ -239,14 +241,20 @@ class IncrementalSnapshot:
                     plan = self._plan(position, leaf)
                     continue
                 if await self._restart_if_due():
+                    await self._discard(ahead)
                     return
                 assert read.range is not None, "a chunk of a heap has one"
                 position.block, position.offset = read.range.end
                 await self._save()
                 if self._track.reread_due:
                     await self._read_again()
-        finally:
+        except asyncio.CancelledError:
+            if ahead is not None:
+                ahead.cancel()
+            raise
+        except BaseException:
             await self._discard(ahead)
+            raise
         if plan.next() is None:
             self._notes.leaves_done.append(leaf.oid)
             self._notes.blocks_before += position.blocks
@@ -296,45 +304,56 @@ class IncrementalSnapshot:
         """Raises StaleRows, NotPublished."""
         chunk = read.chunk
         emission = self._emission(chunk.table, chunk.types, chunk.read.lsn, chunk.read.read_at_us)
-        emission.rows = read.window
-        emission.skip = self._is_written if skip and self._written.keys else None
+        emission.rows = rows = Unwritten(read.window, self._track, self._written.keys if skip else set(), self._emitted)
+        emission.skip = rows.is_written if skip and self._written.keys else None
         try:
             await self._course.emitter.publish(emission)
+        except StaleRows:
+            self._emitted |= rows.taken()
+            raise
         finally:
             self._track.close_window(read.window)
-            self._number = emission.number
         self._note_place(emission)
-
-    def _is_written(self, event: EncodedEvent) -> bool:
-        return event_key(event, self._track.key_columns) in self._written.keys
 
     # Keys that must be read again.
 
     async def _read_again(self) -> None:
         """Some of them, those that the notes told of first."""
-        keys, loaded = self._loaded[:REREAD_KEYS_MAX], True
+        keys, loaded = self._loaded[: self._reread_keys_max], True
         if not keys:
-            keys, loaded = self._track.take_reread(REREAD_KEYS_MAX), False
+            keys, loaded = self._track.take_reread(self._reread_keys_max), False
         if not keys:
             return
-        table = await self._read_table()
-        name = f"{quote_name(table.relation.schema)}.{quote_name(table.relation.name)}"
-        heap = name if table.keys.partitioned else f"only {name}"
-        chunk = await self._course.read_chunk(
-            heap, _key_condition(table.key, keys), heap_oid=self._row.relid, size_max=1 << 40, patient=True
-        )
-        if chunk is None:
-            raise table_gone(self._course.name)
-        self._check_key(chunk.table)
         try:
-            await self._publish(_Read(chunk, self._track.open_window(chunk.read), None), skip=loaded)
-        except StaleRows:
-            if not loaded:
-                self._track.give_back(keys)
+            read = await self._read_keys(keys)
+            await self._publish(read, skip=loaded)
+        except ChunkTooLarge:
+            self._reread_keys_max = max(1, len(keys) // 2)
+            self._give_back(keys, loaded=loaded)
+            return
+        except (StaleRows, TableChanged):
+            self._give_back(keys, loaded=loaded)
             return
         if loaded:
             del self._loaded[: len(keys)]
         await self._save()
+
+    def _give_back(self, keys: list[Key], *, loaded: bool) -> None:
+        if not loaded:
+            self._track.give_back(keys)
+
+    async def _read_keys(self, keys: list[Key]) -> _Read:
+        table = await self._read_table()
+        name = f"{quote_name(table.relation.schema)}.{quote_name(table.relation.name)}"
+        heap = name if table.keys.partitioned else f"only {name}"
+        size_max = CHUNK_BYTES_MAX if len(keys) > 1 else sys.maxsize
+        chunk = await self._course.read_chunk(
+            heap, _key_condition(table.key, keys), heap_oid=self._row.relid, size_max=size_max, patient=len(keys) == 1
+        )
+        if chunk is None:
+            raise table_gone(self._course.name)
+        self._check_key(chunk.table)
+        return _Read(chunk, self._track.open_window(chunk.read), None)
 
     async def _restart_if_due(self) -> bool:
         """More keys would have to be read again than can be kept: then the whole table is."""
@@ -343,7 +362,7 @@ class IncrementalSnapshot:
         self._track.restart()
         self._loaded = []
         self._notes.leaf, self._notes.leaves_done, self._notes.blocks_before = None, [], 0
-        self._written = Written()
+        self._written, self._emitted = Written(), set()
         await self._save()
         return True
 
@@ -355,7 +374,7 @@ class IncrementalSnapshot:
     # Marks and notes.
 
     def _emission(self, table: Table, types: Any, lsn: int, read_at_us: int) -> Emission:
-        return Emission(self._row.id, table, types, lsn, read_at_us, self._number)
+        return Emission(self._row.id, table, types, lsn, read_at_us, self._count)
 
     async def _mark(self, mark: str) -> None:
         assert self._table is not None, "no mark without a table"
@@ -374,7 +393,7 @@ class IncrementalSnapshot:
         keys = {**dict.fromkeys(self._loaded), **self._track.reread, **dict.fromkeys(self._track.taken)}
         notes.reread = [[part.decode(errors="replace") for part in key] for key in keys]
         row.blocks_done = min(notes.blocks_before + (notes.leaf.block if notes.leaf else 0), row.blocks_total or 0)
-        row.rows_done = self._number
+        row.rows_done = self._count.value
         row.position = asdict(notes)
         await self._course.store.save(row)
         self._reread_saved = frozenset(keys)

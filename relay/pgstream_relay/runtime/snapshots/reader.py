@@ -21,6 +21,7 @@ from psycopg.conninfo import conninfo_to_dict
 from pgstream_relay.dsn import parse_target
 from pgstream_relay.event.values import OUTPUT_SETTINGS, TypeCatalog
 from pgstream_relay.pgoutput.lsn import parse_lsn
+from pgstream_relay.pgoutput.messages import Relation
 from pgstream_relay.runtime.catalog import read_types
 from pgstream_relay.runtime.postgres_connect import explain_connection_failure
 from pgstream_relay.runtime.replication.connection import NETWORK_DEFAULTS
@@ -44,7 +45,9 @@ SESSION_SETTINGS: Final = {
     "synchronous_commit": "local",
     "idle_in_transaction_session_timeout": "60s",
 }
-YIELD_BYTES: Final = 256 * 1024
+BATCH_BYTES: Final = 256 * 1024
+"""So much text at most is handed out at once."""
+CANCEL_SECONDS: Final = 5.0
 FLUSHING_MESSAGES_VERSION: Final = 170000
 
 
@@ -180,15 +183,34 @@ class ChunkReader:
             table = await self.table(table_oid)
             if table is None:
                 return None
-            if filter_id is not None:
-                condition = f"({condition}) and ({await self._filter(filter_id)})"
-            relation = table.relation
-            types = await read_types(self._connection, [column.type_oid for column in relation.columns])
-            names = ", ".join(quote_name(column.name) for column in relation.columns)
-            lines = await self._copy(f"copy (select {names} from {heap} where {condition}) to stdout", size_max)
-        read = ChunkRead(XidSnapshot.parse(row[0]), parse_lsn(row[1]), row[2], relation.columns, lines)
+            types = await self.types(table.relation)
+            lines = await self._copy(await self.rows_query(table, heap, condition, filter_id), size_max)
+        read = ChunkRead(XidSnapshot.parse(row[0]), parse_lsn(row[1]), row[2], table.relation.columns, lines)
         seconds = time.monotonic() - started
         return Chunk(read, table, types, row[4], seconds, sum(map(len, lines)))
+
+    async def types(self, relation: Relation) -> TypeCatalog:
+        """Of the columns."""
+        return await read_types(self._connection, [column.type_oid for column in relation.columns])
+
+    async def rows_query(self, table: Table, heap: str, condition: str, filter_id: int | None) -> str:
+        """The COPY statement for rows of a heap; see `read`."""
+        if filter_id is not None:
+            condition = f"({condition}) and ({await self._filter(filter_id)})"
+        names = ", ".join(quote_name(column.name) for column in table.relation.columns)
+        return f"copy (select {names} from {heap} where {condition}) to stdout"
+
+    async def hold(self, names: list[str]) -> None:
+        """Locks tables (quoted names) against being rewritten, in a transaction that lasts until `close`."""
+        tables = "".join(f"; lock table only {name} in access share mode" for name in names)
+        await self._connection.execute(f"begin; set local idle_in_transaction_session_timeout = 0{tables}")
+
+    async def adopt(self, snapshot: str) -> None:
+        """Sees what an exported snapshot sees, in a transaction that lasts until `close`."""
+        await self._connection.execute(
+            f"begin isolation level repeatable read read only; set transaction snapshot '{snapshot}';"
+            " set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0"
+        )
 
     async def _filter(self, snapshot_id: int) -> str:
         """The proved text; an error where the table is not what it was proved for. Asked under the table's lock."""
@@ -215,48 +237,60 @@ class ChunkReader:
             raise
 
     async def _copy(self, query: str, size_max: int) -> list[bytes]:
-        """The lines of a COPY TO STDOUT. psycopg's own way costs more than everything else on the path of a row."""
+        """All lines of a COPY TO STDOUT. Raises ChunkTooLarge."""
+        lines: list[bytes] = []
+        size, cancelled = 0, False
+        try:
+            async for some in self.stream(query):
+                if cancelled:
+                    continue
+                size += sum(map(len, some))
+                lines += some
+                if size > size_max and len(lines) > 1:
+                    # What is on its way is thrown away; the server's error says that it was told to stop.
+                    cancelled, lines = True, []
+                    await self._connection.cancel_safe(timeout=CANCEL_SECONDS)
+        except psycopg.errors.QueryCanceled:
+            raise ChunkTooLarge from None
+        if cancelled:
+            raise ChunkTooLarge
+        return lines
+
+    async def stream(self, query: str) -> AsyncIterator[list[bytes]]:
+        """The lines of a COPY TO STDOUT as they arrive; who takes them slowly slows the server down.
+
+        psycopg's own way costs more than everything else on the path of a row.
+        """
         pgconn = self._pgconn
         pgconn.send_query(query.encode())
         while pgconn.flush() == 1:
             await self._readiness.wait_writable()
-        try:
-            return await self._copied(size_max)
-        except psycopg.errors.QueryCanceled:
-            raise ChunkTooLarge from None
-
-    async def _copied(self, size_max: int) -> list[bytes]:
-        pgconn = self._pgconn
         result = await self._result()
         if result is None or result.status != pq.ExecStatus.COPY_OUT:
             await self._finish(result)
             raise AssertionError("COPY gave no rows and no error")
+        get_copy_data = pgconn.get_copy_data
         lines: list[bytes] = []
-        size = since_pause = 0
-        cancelled = False
+        size = 0
         while True:
-            length, data = pgconn.get_copy_data(1)
+            length, data = get_copy_data(1)
             if length > 0:
+                lines.append(bytes(data))
                 size += length
-                since_pause += length
-                if size <= size_max or not lines:
-                    lines.append(bytes(data))
-                elif not cancelled:
-                    # What was on its way is thrown away; the server's error says that it was told to stop.
-                    cancelled = True
-                    await self._connection.cancel_safe(timeout=5.0)
-                if since_pause > YIELD_BYTES:
-                    since_pause = 0
-                    await asyncio.sleep(0)
-            elif length == 0:
+                if size < BATCH_BYTES:
+                    continue
+            elif length < 0:
+                break
+            if lines and (size >= BATCH_BYTES or length == 0):
+                yield lines
+                lines, size = [], 0
+                await asyncio.sleep(0)
+            if length == 0:
                 await self._readiness.wait_readable()
                 pgconn.consume_input()
-            else:
-                break
         await self._finish(await self._result())
-        if cancelled:
-            raise ChunkTooLarge
-        return lines
+        if lines:
+            yield lines
 
     async def _result(self) -> pq.abc.PGresult | None:
         while self._pgconn.is_busy():

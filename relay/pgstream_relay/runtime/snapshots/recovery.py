@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from pgstream_relay.event.encoded import EncodedEvent
 from pgstream_relay.runtime.nats_connection import NatsConnection
-from pgstream_relay.runtime.nats_errors import NO_MESSAGE_FOUND, JetStreamRefused
+from pgstream_relay.runtime.nats_errors import NO_MESSAGE_FOUND, STREAM_NOT_FOUND, JetStreamRefused
 
 _SNAPSHOT: Final = "pgstream-snapshot"
 
@@ -37,7 +37,7 @@ async def read_written(
         try:
             answer = await connection.api(f"STREAM.MSG.GET.{stream}", {"seq": sequence + 1, "next_by_subj": subject})
         except JetStreamRefused as error:
-            if error.err_code == NO_MESSAGE_FOUND:
+            if error.err_code in (NO_MESSAGE_FOUND, STREAM_NOT_FOUND):
                 return written
             raise
         message = answer["message"]
@@ -50,6 +50,20 @@ async def read_written(
             continue
         written.last_number = max(written.last_number, int(headers["pgstream-seq"]))
         written.keys.add(_key(base64.b64decode(message.get("data") or ""), headers.get("pgstream-key", ""), key))
+
+
+async def read_end(connection: NatsConnection, stream: str, subject: str, snapshot_id: int) -> int | None:
+    """The rows that the snapshot's mark `end` tells, where it stands last on `subject`. Raises NatsError."""
+    try:
+        answer = await connection.api(f"STREAM.MSG.GET.{stream}", {"last_by_subj": subject})
+    except JetStreamRefused as error:
+        if error.err_code in (NO_MESSAGE_FOUND, STREAM_NOT_FOUND):
+            return None
+        raise
+    headers = _headers(base64.b64decode(answer["message"].get("hdrs") or ""))
+    if headers.get(_SNAPSHOT) != str(snapshot_id) or headers.get("pgstream-mark") != "end":
+        return None
+    return int(headers["pgstream-rows"])
 
 
 def event_key(event: EncodedEvent, key: tuple[str, ...]) -> str:

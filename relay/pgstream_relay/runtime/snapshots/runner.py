@@ -11,9 +11,11 @@ import structlog
 from pgstream_relay.errors import RelayError
 from pgstream_relay.pipeline import Pipeline
 from pgstream_relay.progress import Ledger
+from pgstream_relay.runtime.health import DatabaseHealth
 from pgstream_relay.runtime.nats_connection import NatsConnection
 from pgstream_relay.runtime.snapshots.course import Course, SharedReader
 from pgstream_relay.runtime.snapshots.emitter import SnapshotEmitter
+from pgstream_relay.runtime.snapshots.full import FullSnapshot
 from pgstream_relay.runtime.snapshots.incremental import IncrementalSnapshot
 from pgstream_relay.runtime.snapshots.store import SnapshotRow, SnapshotStore
 from pgstream_relay.snapshot.tracking import TableTrack
@@ -35,7 +37,10 @@ class SnapshotRunner:
         ledger: Ledger,
         emitter: SnapshotEmitter,
         nats: NatsConnection,
+        health: DatabaseHealth,
     ) -> None:
+        self._dsn = dsn
+        self._health = health
         self._store = store
         self._pipeline = pipeline
         self._ledger = ledger
@@ -43,7 +48,7 @@ class SnapshotRunner:
         self._nats = nats
         self._reader = SharedReader(dsn)
         self._courses: dict[int, Course] = {}
-        self._snapshots: dict[int, IncrementalSnapshot] = {}
+        self._snapshots: dict[int, IncrementalSnapshot | FullSnapshot] = {}
         self._tasks: dict[asyncio.Task[None], int] = {}
         self._changed = asyncio.Event()
         self._saving: asyncio.Task[None] | None = None
@@ -111,12 +116,21 @@ class SnapshotRunner:
     async def _begin(self, row: SnapshotRow) -> Course:
         course = self._courses[row.id] = Course(row, self._store, self._reader, self._emitter, self._nats)
         log.info("snapshot begins or goes on", snapshot=row.id, table=course.name, rows_done=row.rows_done)
-        table = await course.read(lambda reader: reader.table(row.relid))
-        track = TableTrack(table.key if table is not None else ())
-        self._pipeline.track(row.relid, track)
-        snapshot = self._snapshots[row.id] = IncrementalSnapshot(course, track)
+        snapshot: IncrementalSnapshot | FullSnapshot
+        if row.method == "full":
+            snapshot = FullSnapshot(course, self._dsn, self._slot_room)
+        else:
+            table = await course.read(lambda reader: reader.table(row.relid))
+            track = TableTrack(table.key if table is not None else ())
+            self._pipeline.track(row.relid, track)
+            snapshot = IncrementalSnapshot(course, track)
+        self._snapshots[row.id] = snapshot
         self._tasks[asyncio.create_task(snapshot.run())] = row.id
         return course
+
+    def _slot_room(self) -> tuple[int, int] | None:
+        retained, safe = self._health.retained_bytes, self._health.safe_bytes
+        return None if retained is None or safe is None else (retained, safe)
 
     def _ended(self, snapshot_id: int) -> None:
         course = self._courses.pop(snapshot_id)
