@@ -43,6 +43,19 @@ async def test_logical_messages_arrive(source: Source) -> None:
     assert (message.prefix, message.content) == ("prefix", b"content")
 
 
+async def test_a_message_between_transactions_is_a_position(source: Source) -> None:
+    async with source.session() as session:
+        source.connection.execute("select pg_logical_emit_message(false, 'prefix', 'content')")
+        # A transaction behind it, so that it is flushed.
+        source.insert(1)
+        while not (messages := decode_batch(await session.read(READ_BYTES))):
+            pass
+        message = messages[0]
+        assert isinstance(message, LogicalMessage)
+        assert not message.transactional
+        assert session.received_lsn >= message.lsn
+
+
 async def test_nothing_is_there_to_try(source: Source) -> None:
     async with source.session() as session:
         # The answer to this is the last that the server has to say for now.

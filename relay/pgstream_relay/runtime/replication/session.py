@@ -40,6 +40,7 @@ START_TIMEOUT_SECONDS = 30
 """For the few catalog reads between the login and the stream: a server that needs longer is frozen."""
 
 _COMMIT = b"C"
+_MESSAGE_BETWEEN_TRANSACTIONS = b"M\x00"
 _KIND_END = XLOGDATA_HEADER_SIZE + 1
 
 
@@ -160,9 +161,14 @@ class ReplicationSession:
             self._skips_after = len(self._batch)
 
     def _advance(self, batch: Batch) -> None:
-        """Only a commit or a keepalive is a position; the last one of a batch is its highest."""
+        """Only a commit, a keepalive or a message that is not transactional is a position; the last one of a batch is
+        its highest."""
         for payload in reversed(batch):
-            if payload[0] == KEEPALIVE or payload[XLOGDATA_HEADER_SIZE:_KIND_END] == _COMMIT:
+            if (
+                payload[0] == KEEPALIVE
+                or payload[XLOGDATA_HEADER_SIZE:_KIND_END] == _COMMIT
+                or payload.startswith(_MESSAGE_BETWEEN_TRANSACTIONS, XLOGDATA_HEADER_SIZE)
+            ):
                 self.received_lsn = max(self.received_lsn, decode_walsender(payload).wal_end)
                 return
 
