@@ -103,7 +103,7 @@ class TableTrack:
         if not transaction.changed:
             return
         self._open = OpenTransaction(self._reread_max)
-        incomplete = frozenset(key for key, lacking in transaction.keys.items() if lacking)
+        incomplete = tuple([key for key, lacking in transaction.keys.items() if lacking])
         self._add_reread(incomplete)
         if transaction.lost:
             self._overflow()
@@ -144,7 +144,7 @@ class TableTrack:
         for transaction in unseen or ():
             _hide(window, transaction)
             # Taken to be read again, under a snapshot that does not see why.
-            self._add_reread(transaction.incomplete & self.taken)
+            self._add_reread([key for key in transaction.incomplete if key in self.taken])
         self._windows.append(window)
         self._transactions.prune(read.snapshot)
         if self._held() > self._keys_max:

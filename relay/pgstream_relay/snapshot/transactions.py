@@ -74,7 +74,7 @@ class Published:
 
     __slots__ = ("incomplete", "keys", "shape", "xid")
 
-    def __init__(self, xid: int, keys: frozenset[Key] | None, incomplete: frozenset[Key], shape: Shape | None) -> None:
+    def __init__(self, xid: int, keys: frozenset[Key] | None, incomplete: tuple[Key, ...], shape: Shape | None) -> None:
         self.xid = xid
         self.keys = keys
         self.incomplete = incomplete
@@ -88,7 +88,7 @@ class Published:
     def forget_keys(self) -> None:
         """From here on no row read before it was visible is emitted, so that none of them is incomplete."""
         self.keys = None
-        self.incomplete = frozenset()
+        self.incomplete = ()
 
 
 class Transactions:
