@@ -12,7 +12,7 @@ from pgstream_installer.connect import Connection, translated, where
 from pgstream_installer.desired import Desired
 from pgstream_installer.errors import ConfigurationError, InstallerError, RightsError
 from pgstream_installer.observed import read_server, read_slot
-from pgstream_installer.plan import Step, plan_adoption, plan_schema, plan_slot, refuse_server
+from pgstream_installer.plan import Step, plan_adoption, plan_schema, plan_slot, plan_snapshot, refuse_server
 from pgstream_installer.sqlfiles import SqlFile, install_files
 
 # The same key that sql/begin.sql takes: psql and this installer take turns, too.
@@ -52,8 +52,8 @@ def install(connection: Connection, desired: Desired, tell: Tell) -> None:
                 tell_writers(connection, tell)
             run_step(connection, step, tell)
         if desired.slot and not steps:
-            tell(f"replication slot {slot.name} is there")
-        for step in plan_adoption(desired):
+            tell(f"replication slot {slot.name} is there" + (", so no snapshot is needed" if desired.snapshot else ""))
+        for step in [*plan_adoption(desired), *(plan_snapshot(desired) if steps else ())]:
             run_step(connection, step, tell)
         if copied and not desired.adopt_stream:
             tell(

@@ -18,7 +18,9 @@ WAL_LEVEL_HINT = (
 )
 # A slot begins only when every transaction that writes has ended; meanwhile the control tables are locked.
 SLOT_WAIT = "2min"
-NEW_SLOT_HINT = "pgstream install --new-slot makes another slot and records the gap; then snapshot the tables"
+NEW_SLOT_HINT = (
+    "pgstream install --new-slot makes another slot and records the gap; add --snapshot to read the tables again"
+)
 
 
 @dataclass(frozen=True)
@@ -212,8 +214,34 @@ select greatest(
        (select max(last_event_at) from pgstream.relays),
        {literal(f"slot {slot.name}: {reason}")};
 delete from pgstream.relay_state where slot_name = {literal(slot.name)};
+-- What a snapshot has read before the gap may have changed in it: it begins again.
+update pgstream.snapshots
+set state = case state when 'running' then 'pending' else state end, position = null,
+    blocks_done = 0, rows_done = 0, started_at = null, running_time = '0'
+where state in ('running', 'paused');
 """
     return Step("gap recorded in pgstream.gaps", (SqlFile("gap", text),))
+
+
+def plan_snapshot(desired: Desired) -> list[Step]:
+    """Asks for a snapshot of every table that publishes them, after a new slot was made; fit for any database.
+
+    Incremental where the table has a key, else full. What was asked for already, and is still to begin, is enough.
+    """
+    if not desired.snapshot:
+        return []
+    text = """insert into pgstream.signals (type, tables)
+select case when pgstream.snapshot_key(streamed.relid) is null then 'full-snapshot' else 'incremental-snapshot' end,
+       array_agg(pgstream.relation_name(streamed.relid) order by streamed.table_schema, streamed.table_name)
+from pgstream.tables as streamed
+where streamed.enabled and 'snapshot' = any (streamed.operations) and pgstream.is_published(streamed.relid)
+  and not exists (select from pgstream.snapshots as asked
+                  where asked.relid = streamed.relid and asked.state = 'pending' and asked.row_filter is null)
+group by 1
+order by 1 desc;
+"""
+    note = "the relay takes them; pgstream status --watch shows how far it is"
+    return [Step("snapshots of all tables asked for in pgstream.signals", (SqlFile("snapshot", text),), (note,))]
 
 
 def _drop(slot: Slot) -> Step:

@@ -67,7 +67,7 @@ def _render_status(one: DatabaseStatus) -> list[RenderableType]:
     if one.tables:
         parts += _tables(one.tables)
     if one.snapshots:
-        parts.append(_snapshots(one.snapshots))
+        parts.append(render_snapshots(one.snapshots))
     return parts
 
 
@@ -123,7 +123,8 @@ def _subject(row: dict[str, Any]) -> str:
     return str(subjects or row.get("subject") or "")
 
 
-def _snapshots(rows: Sequence[dict[str, Any]]) -> Table:
+def render_snapshots(rows: Sequence[dict[str, Any]]) -> Table:
+    """One line a snapshot, with a bar."""
     table = Table("snapshot", "method", "state", "progress", "", "rows", "remaining", "error", box=None, pad_edge=True)
     for row in rows:
         percent = float(row.get("percent") or 0)
@@ -132,7 +133,7 @@ def _snapshots(rows: Sequence[dict[str, Any]]) -> Table:
             str(row.get("method") or ""),
             str(row.get("state") or ""),
             ProgressBar(total=100, completed=percent, width=30),
-            f"{percent:.0f} %",
+            "" if row.get("percent") is None else f"{percent:.0f} %",
             str(row.get("rows_done") or 0),
             str(row.get("remaining") or ""),
             Text(_trouble(row, "error"), style="red"),

@@ -8,7 +8,15 @@ from pgstream_installer.apply import LOCK_KEY
 from pgstream_installer.connect import Connection
 from pgstream_installer.desired import Desired
 from pgstream_installer.observed import read_server, read_slot
-from pgstream_installer.plan import Step, create_slot, plan_adoption, plan_schema, plan_slot, refuse_server
+from pgstream_installer.plan import (
+    Step,
+    create_slot,
+    plan_adoption,
+    plan_schema,
+    plan_slot,
+    plan_snapshot,
+    refuse_server,
+)
 from pgstream_installer.sqlfiles import install_files
 
 
@@ -17,19 +25,21 @@ def script_for_nobody(desired: Desired) -> str:
     steps = [plan_schema(desired, None, install_files())]
     if desired.slot:
         steps.append(create_slot(desired))
-    return render([*steps, *plan_adoption(desired)])
+    return render([*steps, *plan_adoption(desired), *plan_snapshot(desired)])
 
 
 def script_for(connection: Connection, desired: Desired) -> str:
     """What `install` would run in this database now. Refuses what `install` would refuse; changes nothing."""
     server = read_server(connection, desired)
     refuse_server(desired, server)
-    steps = [plan_schema(desired, server, install_files())]
+    slot_steps: list[Step] = []
     if server.schema == "ours":
-        steps += plan_slot(desired, read_slot(connection), server.database)
+        slot_steps = plan_slot(desired, read_slot(connection), server.database)
     elif desired.slot:
-        steps.append(create_slot(desired))
-    steps += plan_adoption(desired)
+        slot_steps = [create_slot(desired)]
+    steps = [plan_schema(desired, server, install_files()), *slot_steps, *plan_adoption(desired)]
+    if slot_steps:
+        steps += plan_snapshot(desired)
     return render(steps, f"-- Database {server.database}, PostgreSQL {server.server_version_text}.\n")
 
 

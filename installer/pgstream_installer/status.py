@@ -14,7 +14,8 @@ STATUS_QUERY = "select to_jsonb(status) from pgstream.status as status"
 TABLES_QUERY = "select to_jsonb(t) from pgstream.table_status as t order by table_schema, table_name"
 SNAPSHOTS_QUERY = """
 select to_jsonb(s) from pgstream.snapshot_progress as s
-where state in ('pending', 'running', 'paused') or updated_at > now() - interval '1 day'
+where state in ('pending', 'running', 'paused')
+   or updated_at > now() - case state when 'failed' then interval '1 day' else interval '1 hour' end
 order by id
 """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 
 from pgstream_installer.embedded import EmbeddedPostgres
@@ -20,7 +21,7 @@ def original(postgres: EmbeddedPostgres, database: str) -> str:
         connection.execute(
             "create table filler (id int primary key); create table orders (id int primary key); drop table filler"
         )
-        connection.execute("insert into pgstream.tables (table_name) values ('orders')")
+        connection.execute("insert into pgstream.tables (table_name, initial_snapshot) values ('orders', true)")
         connection.execute("select pgstream.create_slot()")
     return database
 
@@ -46,7 +47,12 @@ def check_adopted(postgres: EmbeddedPostgres, original: str, copy: str) -> None:
         [(problem, hint)] = rows(connection, "select problem, hint from pgstream.table_status")
         assert problem == "this database is a copy of the one that the row was made in"
         assert hint
+        with pytest.raises(psycopg.Error) as raised:
+            connection.execute("insert into pgstream.signals (type) values ('incremental-snapshot')")
+        assert raised.value.diag.constraint_name == "pgstream_copy"
         install(connection)
+        # What was asked for there is not asked for here.
+        assert rows(connection, "select state from pgstream.snapshots") == [("stopped",)]
         assert rows(connection, "select database_at_install, slot_name, pgstream.is_home() from pgstream.settings") == [
             (copy, f"pgstream_{copy}", True)
         ]

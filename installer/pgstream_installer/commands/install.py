@@ -23,7 +23,7 @@ from pgstream_installer.desired import Desired
 @click.option("--no-slot", is_flag=True, help="Make schema and publication, and no replication slot.")
 @click.option("--no-failover", is_flag=True, help="On 17 and newer, make a slot that standbys do not keep.")
 @click.option("--new-slot", is_flag=True, help="Replace a slot that is lost or missing, and record the gap.")
-@click.option("--snapshot", is_flag=True, help="With --new-slot: snapshot all tables afterwards.")
+@click.option("--snapshot", is_flag=True, help="With --new-slot: snapshot all tables once the slot is there.")
 @click.option(
     "--adopt-stream",
     is_flag=True,
@@ -55,9 +55,10 @@ def install(
         slot=not no_slot,
         failover=not no_failover,
         new_slot=new_slot,
+        snapshot=snapshot,
         adopt_stream=adopt_stream,
     )
-    _refuse_combinations(desired, snapshot=snapshot)
+    _refuse_combinations(desired)
     configuration = load_configuration(os.environ, config=config, dsn=dsn)
     if dry_run:
         return _dry_run(desired, [database.dsn for database in configuration.databases])
@@ -74,18 +75,13 @@ def install(
     return each_database(require_databases(configuration), lambda database: work(database.dsn))
 
 
-def _refuse_combinations(desired: Desired, *, snapshot: bool) -> None:
-    from pgstream_installer.errors import CommandLineError, InstallerError
+def _refuse_combinations(desired: Desired) -> None:
+    from pgstream_installer.errors import CommandLineError
 
     if not desired.slot and desired.new_slot:
         raise CommandLineError("--no-slot and --new-slot contradict each other")
-    if snapshot and not desired.new_slot:
-        raise CommandLineError("--snapshot goes with --new-slot")
-    if snapshot:
-        raise InstallerError(
-            "--snapshot comes with a later version: this one takes no snapshots",
-            hint="pgstream install --new-slot records the gap for consumers to see; reload the tables yourself",
-        )
+    if desired.snapshot and not desired.new_slot:
+        raise CommandLineError("--snapshot goes with --new-slot", hint="pgstream snapshot TABLE… takes one at any time")
 
 
 def _dry_run(desired: Desired, dsns: list[str]) -> int:

@@ -158,11 +158,6 @@ def test_wrong_usage(pgstream: Pgstream, dsn: str) -> None:
     assert pgstream("snapshot", "--dsn", dsn).code == 2
 
 
-def test_what_comes_later_is_refused_clearly(pgstream: Pgstream, dsn: str) -> None:
-    assert_refused(pgstream("install", "--new-slot", "--snapshot", "--dsn", dsn), 1, "later version")
-    assert_refused(pgstream("snapshot", "public.orders", "--dsn", dsn), 1, "later version")
-
-
 def test_a_dsn_that_is_none(pgstream: Pgstream) -> None:
     ran = pgstream("install", "--dsn", "host=db1 password secret")
 
