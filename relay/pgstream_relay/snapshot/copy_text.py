@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+_CONTROLS: Final = (
+    (b"\\n", b"\n"),
+    (b"\\t", b"\t"),
+    (b"\\r", b"\r"),
+    (b"\\b", b"\b"),
+    (b"\\f", b"\f"),
+    (b"\\v", b"\v"),
+)
+
 
 def split_line(line: bytes, columns: int) -> list[bytes | None]:
     """The values of one row: texts as Postgres printed them, None for NULL. `line` ends with a line feed.
@@ -15,6 +26,9 @@ def split_line(line: bytes, columns: int) -> list[bytes | None]:
         raise ValueError(f"a row of COPY has {len(fields)} values in place of {columns}")
     if b"\\" not in line:
         return fields
+    if line.count(b"\\") == line.count(b"\\N"):
+        # Nulls alone: an escaped backslash has another one beside it.
+        return [None if field == b"\\N" else field for field in fields]
     return [_unescape(field) if field and b"\\" in field else field for field in fields]
 
 
@@ -25,13 +39,9 @@ def _unescape(field: bytes) -> bytes | None:
     """
     if field == b"\\N":
         return None
-    return (
-        field.replace(b"\\\\", b"\0")
-        .replace(b"\\n", b"\n")
-        .replace(b"\\t", b"\t")
-        .replace(b"\\r", b"\r")
-        .replace(b"\\b", b"\b")
-        .replace(b"\\f", b"\f")
-        .replace(b"\\v", b"\v")
-        .replace(b"\0", b"\\")
-    )
+    text = field.replace(b"\\\\", b"\0")
+    for escape, character in _CONTROLS:
+        if b"\\" not in text:
+            break
+        text = text.replace(escape, character)
+    return text.replace(b"\0", b"\\")
