@@ -122,6 +122,9 @@ def test_the_whole_tour(demo: Demo) -> None:
         ("", "status: paid → shipped"),
     ]:
         assert re.search(rf"^ +{re.escape(typed)} *│ +{re.escape(event)}", demo.output, re.MULTILINE), (typed, event)
+    assert re.search(r"100 %  20000 rows", demo.output)
+    assert "… 20000 rows in" in demo.output
+    assert re.search(r"│ +snapshot shop\.public\.visits\.snapshot", demo.output)
     traffic = demo.output.partition("Live traffic")[2].partition("Summary")[0]
     price = r"^  UPDATE products SET price = (\S+) WHERE id = (\d); *│ update +products \[\2\]  price: \S+ → \1$"
     assert re.search(price, traffic, re.MULTILINE)

@@ -35,6 +35,23 @@ class Arrival:
         return "Nats-Expected-Last-Sequence" not in self.event.headers
 
 
+@dataclass
+class SnapshotRows:
+    """What has come of a snapshot: the first row, how many there were, and the mark that ended it."""
+
+    first: Arrival | None = None
+    count: int = 0
+    last_mark: str | None = None
+
+    def add(self, event: Event) -> None:
+        mark = event.headers.get("Pgstream-Mark")
+        if mark is not None:
+            self.last_mark = mark
+        else:
+            self.first = self.first or Arrival(event, seconds_since_commit(event))
+            self.count += 1
+
+
 class Feed:
     """What a subscription brings, as long as it is entered as a context.
 
@@ -44,6 +61,7 @@ class Feed:
     def __init__(self, tail: Tail, check: Callable[[], None]) -> None:
         self._tail = tail
         self._check = check
+        self.snapshot = SnapshotRows()
         self._arrived: defaultdict[str, list[Arrival]] = defaultdict(list)
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -61,6 +79,9 @@ class Feed:
 
     async def _follow(self) -> None:
         async for event in self._tail.events():
+            if "Pgstream-Snapshot" in event.headers:
+                self.snapshot.add(event)
+                continue
             self._arrived[event.headers.get("Pgstream-Xid", "")].append(Arrival(event, seconds_since_commit(event)))
             self._news.set()
 
@@ -68,14 +89,18 @@ class Feed:
         """The `count` events of a transaction, in its order; after `timeout_seconds`, those that have come."""
         deadline = time.monotonic() + timeout_seconds
         while len(self._arrived[xid]) < count and time.monotonic() < deadline:
-            self._check()
-            if self._task is not None and self._task.done():
-                self._task.result()
+            self.check()
             self._news.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), CHECK_SECONDS)
         # Ephemeral and persistent events come by different ways: only within one stream is arrival the order.
         return sorted(self._arrived.pop(xid), key=lambda one: int(one.event.headers.get("Pgstream-Seq", "0")))
+
+    def check(self) -> None:
+        """Raises where waiting is in vain."""
+        self._check()
+        if self._task is not None and self._task.done():
+            self._task.result()
 
     def take_others(self) -> list[Arrival]:
         """Events of transactions that nobody has asked for: somebody else works in this database, too."""

@@ -122,7 +122,13 @@ async def _play(screen: Screen, running: Servers, seconds: int) -> None:
         stage = Stage(connection, feed, screen)
         if seconds == 0:
             look_around(screen, running, relay)
-        for step in (tour.choose_tables, tour.change_rows, tour.change_settings, tour.look_at_status):
+        for step in (
+            tour.choose_tables,
+            tour.change_rows,
+            tour.change_settings,
+            tour.read_what_was_there,
+            tour.look_at_status,
+        ):
             await step(stage)
         if seconds > 0:
             look_around(screen, running, relay)

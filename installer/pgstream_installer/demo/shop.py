@@ -20,10 +20,13 @@ create table orders (id integer primary key, customer_id integer not null refere
 create table order_items (order_id integer references orders, product_id integer references products,
                           quantity integer not null, primary key (order_id, product_id));
 create table carts (customer_id integer primary key references customers, items jsonb not null);
+create table visits (id integer primary key, customer_id integer not null, page text not null, at timestamptz not null);
 insert into customers values (1, 'Ada', 'London'), (2, 'Grace', 'New York'), (3, 'Emmy', 'Erlangen'),
                              (4, 'Hedy', 'Vienna'), (5, 'Katherine', 'Hampton');
 insert into products values (1, 'teapot', 24.50, 40), (2, 'mug', 9.80, 250), (3, 'notebook', 6.40, 400),
                             (4, 'lamp', 39.00, 60), (5, 'blanket', 54.90, 35);
+insert into visits select n, n % 5 + 1, '/products/' || n % 7, '2026-01-01'::timestamptz + n * interval '7 minutes'
+                     from generate_series(1, 20000) as n;
 """
 CUSTOMERS = {1: "Ada", 2: "Grace", 3: "Emmy", 4: "Hedy", 5: "Katherine"}
 PRODUCTS = {1: "teapot", 2: "mug", 3: "notebook", 4: "lamp", 5: "blanket"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,6 +30,12 @@ cross join lateral (select replace(status.subjects ->> 'update', '.update', '.*'
 where status.table_name = any(%s)
 order by array_position(%s, status.table_name)
 """
+PROGRESS_QUERY = """
+select state, coalesce(percent, 0)::float8, rows_done, error, hint
+from pgstream.snapshot_progress order by id desc limit 1
+"""
+PROGRESS_SECONDS = 0.05
+BAR_CHARACTERS = 30
 
 
 @dataclass
@@ -131,6 +139,35 @@ class Stage:
         rows = await cursor.fetchall()
         self.screen.block(sql_lines(text), _destinations(rows))
 
+    async def snapshot(self, text: str) -> None:
+        """A DBA's signal, the snapshot's progress, and what came of it. Raises InstallerError where it fails."""
+        await self._connection.execute(text.encode())
+        self.screen.block(sql_lines(text), [])
+        started, shown = time.monotonic(), -1.0
+        with self.screen.footer():
+            while True:
+                self._feed.check()
+                cursor = await self._connection.execute(PROGRESS_QUERY.encode())
+                state, percent, rows, error, hint = await cursor.fetchone() or ("failed", 0.0, 0, None, None)
+                line = _progress_line(percent, rows)
+                self.screen.set_footer(line)
+                if not self.screen.is_terminal and percent - shown >= 25:
+                    shown = percent
+                    self.screen.lines([line])
+                if state not in ("pending", "running") or time.monotonic() - started > ARRIVAL_TIMEOUT_SECONDS:
+                    break
+                await asyncio.sleep(PROGRESS_SECONDS)
+        if state != "completed":
+            raise InstallerError(f"the snapshot is {state}", why=error or "", hint=hint or "")
+        while self._feed.snapshot.last_mark != "end" and time.monotonic() - started < ARRIVAL_TIMEOUT_SECONDS:
+            await asyncio.sleep(PROGRESS_SECONDS)
+        seen = self._feed.snapshot
+        self.tally.operations["snapshot"] += seen.count
+        if seen.first is not None:
+            self.screen.block([], event_lines(seen.first, brief=False))
+        seconds = time.monotonic() - started
+        self.screen.block([], [Text(f"… {seen.count} rows in {seconds:.1f} s, between the marks begin and end")])
+
     async def look(self, query: str, *, record: bool = False) -> None:
         """A query and its rows; `record`: one row, a column a line."""
         cursor = await self._connection.execute(query.rstrip(";").encode())
@@ -139,6 +176,12 @@ class Stage:
         self.screen.lines([Text("  ").append_text(line) for line in sql_lines(query)])
         lines = record_lines(names, rows[0]) if record else table_lines(names, rows)
         self.screen.lines([Text("    ").append_text(line) for line in lines])
+
+
+def _progress_line(percent: float, rows: int) -> Text:
+    filled = round(BAR_CHARACTERS * percent / 100)
+    line = Text("    ").append("━" * filled, style="green").append("━" * (BAR_CHARACTERS - filled), style="dim")
+    return line.append(f" {percent:3.0f} %  {rows} rows")
 
 
 def _destinations(rows: Sequence[tuple[Any, ...]]) -> list[Text]:

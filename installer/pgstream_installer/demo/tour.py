@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pgstream_installer.demo.servers import RELAY_ROLE
 from pgstream_installer.demo.shop import Transaction, put_into_cart, sell, set_status, statement
 from pgstream_installer.demo.stage import Stage
 
@@ -22,6 +23,13 @@ MODE_SQL = """\
 UPDATE pgstream.tables
    SET mode = 'persistent'
  WHERE table_name = 'carts';"""
+SNAPSHOT_TABLE_SQL = f"""\
+GRANT SELECT ON visits TO {RELAY_ROLE};
+INSERT INTO pgstream.tables (table_name)
+VALUES ('visits');"""
+SNAPSHOT_SQL = """\
+INSERT INTO pgstream.signals (type, tables)
+VALUES ('incremental-snapshot', '{public.visits}');"""
 STATUS_SQL = """\
 SELECT * FROM pgstream.status;"""
 TABLE_STATUS_SQL = """\
@@ -78,6 +86,15 @@ async def change_settings(stage: Stage) -> None:
         await stage.screen.pause(READ_SECONDS)
         if after is SHIPPED:
             stage.screen.blank()
+
+
+async def read_what_was_there(stage: Stage) -> None:
+    """Rows of before pgstream: a snapshot reads them block by block, beside the live events."""
+    stage.screen.heading("What was there before: a snapshot, without a lock")
+    await stage.configure(SNAPSHOT_TABLE_SQL, "visits")
+    stage.screen.blank()
+    await stage.snapshot(SNAPSHOT_SQL)
+    await stage.screen.pause(READ_SECONDS)
 
 
 async def look_at_status(stage: Stage) -> None:
