@@ -81,6 +81,7 @@ class Feed:
         async for event in self._tail.events():
             if "Pgstream-Snapshot" in event.headers:
                 self.snapshot.add(event)
+                self._news.set()
                 continue
             self._arrived[event.headers.get("Pgstream-Xid", "")].append(Arrival(event, seconds_since_commit(event)))
             self._news.set()
@@ -89,12 +90,23 @@ class Feed:
         """The `count` events of a transaction, in its order; after `timeout_seconds`, those that have come."""
         deadline = time.monotonic() + timeout_seconds
         while len(self._arrived[xid]) < count and time.monotonic() < deadline:
-            self.check()
-            self._news.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), CHECK_SECONDS)
+            await self._wait()
         # Ephemeral and persistent events come by different ways: only within one stream is arrival the order.
         return sorted(self._arrived.pop(xid), key=lambda one: int(one.event.headers.get("Pgstream-Seq", "0")))
+
+    async def take_snapshot(self, *, timeout_seconds: float) -> SnapshotRows:
+        """The rows of a snapshot up to its mark `end`; after `timeout_seconds`, what has come."""
+        deadline = time.monotonic() + timeout_seconds
+        while self.snapshot.last_mark != "end" and time.monotonic() < deadline:
+            await self._wait()
+        return self.snapshot
+
+    async def _wait(self) -> None:
+        """For news, or until it is time to check."""
+        self.check()
+        self._news.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._news.wait(), CHECK_SECONDS)
 
     def check(self) -> None:
         """Raises where waiting is in vain."""

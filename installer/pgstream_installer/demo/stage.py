@@ -159,9 +159,7 @@ class Stage:
                 await asyncio.sleep(PROGRESS_SECONDS)
         if state != "completed":
             raise InstallerError(f"the snapshot is {state}", why=error or "", hint=hint or "")
-        while self._feed.snapshot.last_mark != "end" and time.monotonic() - started < ARRIVAL_TIMEOUT_SECONDS:
-            await asyncio.sleep(PROGRESS_SECONDS)
-        seen = self._feed.snapshot
+        seen = await self._feed.take_snapshot(timeout_seconds=ARRIVAL_TIMEOUT_SECONDS)
         self.tally.operations["snapshot"] += seen.count
         if seen.first is not None:
             self.screen.block([], event_lines(seen.first, brief=False))
