@@ -188,8 +188,9 @@ class StreamingSession:
             self._listening = False
 
     async def _read_unless_woken(self) -> Batch:
-        """Nothing where `_wake` was called, or there is something of a snapshot to emit."""
-        if self._emitter.due:
+        """Nothing where `_wake` was called, or there is something of a snapshot to do."""
+        standstill = self._emitter.standstill
+        if self._emitter.due or (standstill is not None and standstill.lsn is None):
             return []
         try:
             async with asyncio.timeout(None) as self._nap:
@@ -230,8 +231,8 @@ class StreamingSession:
                 pipeline.describe(relation, *await self._store.describe(relation, type_oids))
             elif isinstance(effect, NeedStreams):
                 await self._align_streams()
-            elif isinstance(effect, PositionReached) and standstill is not None:
-                standstill.reach()
+            elif isinstance(effect, PositionReached) and standstill is not None and standstill.lsn is not None:
+                standstill.reached.set()
                 await self._stand_still(standstill)
             elif isinstance(effect, PositionReached):
                 # Once a batch: live events come first.
@@ -241,7 +242,8 @@ class StreamingSession:
 
     async def _stand_still(self, standstill: Standstill) -> None:
         """Reads no changes while a full snapshot finds its point, and while it is published there."""
-        found = standstill.reached.done()
+        found = standstill.reached.is_set()
+        standstill.begun.set()
         while self._emitter.standstill is standstill and (found or standstill.lsn is None) and not self._stopping:
             if self._emitter.due:
                 await self._emitter.emit()

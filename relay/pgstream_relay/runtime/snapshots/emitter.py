@@ -45,16 +45,13 @@ class StaleRows(Exception):
 class Standstill:
     """What a full snapshot asks of the pump: read no more changes, or those of transactions before `lsn` alone.
 
-    `reached` is done when there is nothing left of those.
+    `begun` is set when no more are read, `reached` when there is nothing left of those before `lsn`.
     """
 
     def __init__(self) -> None:
         self.lsn: int | None = None
-        self.reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def reach(self) -> None:
-        if not self.reached.done():
-            self.reached.set_result(None)
+        self.begun = asyncio.Event()
+        self.reached = asyncio.Event()
 
 
 class RowSource(Protocol):
@@ -152,7 +149,7 @@ class SnapshotEmitter:
                 self._waiting.remove(emission)
 
     def stand_still(self) -> Standstill:
-        """The database's events wait from here on, until `go_on`. For whoever has `full_turn`."""
+        """The database's events wait from `begun` on, until `go_on`. For whoever has `full_turn`."""
         self.standstill = Standstill()
         self._wake()
         return self.standstill
@@ -216,6 +213,9 @@ class SnapshotEmitter:
             _fail(emission, NotPublished())
             return
         await self._emit_slice(emission, plan)
+        if emission.done.done():
+            # Whoever asked for it has gone meanwhile: the rest must not follow, behind other events.
+            return
         if emission.rows is not None and emission.rows.stale:
             _fail(emission, StaleRows())
         elif emission.rows is not None and not emission.rows.exhausted:
