@@ -104,6 +104,7 @@ class RelationPlan:
         self._row = object_format(self._names)
         self._bare = {operation: self._envelope(operation, NULL, NULL, NULL) for operation in OPERATIONS}
         self._delete_by_key = self._envelope("delete", b"%b", NULL, NULL)
+        self._insert_incomplete = self._envelope("insert", NULL, b"%b", NULL)
         self._update_by_key = self._envelope("update", b"%b", b"%b", NULL)
 
     def encode_bare(self, operation: str, event_id: bytes, timestamp: bytes) -> bytes:
@@ -127,7 +128,9 @@ class RelationPlan:
         if kind == INSERT:
             headers = EVENT_HEADERS + key_header_format(len(self._key))
             payload = self._envelope("insert", NULL, self._row, NULL)
-            return self._compiler().compile_whole(b"N", subject, headers, payload)
+            return self._compiler().compile_whole(
+                b"N", subject, headers, payload, incomplete=self._encode_incomplete_insert
+            )
         full_headers = EVENT_HEADERS + key_header_format(len(self._key)) + BEFORE_FULL
         if kind == DELETE:
             payload = self._envelope("delete", self._row, NULL, NULL)
@@ -174,6 +177,14 @@ class RelationPlan:
         headers = EVENT_HEADERS % (event_id, transaction_headers, ordinal) + self._key_header(json_values) + BEFORE_KEY
         return self.subjects["delete"], headers, self._delete_by_key % (event_id, before, timestamp)
 
+    def _encode_incomplete_insert(
+        self, message: bytes, event_id: bytes, transaction_headers: bytes, ordinal: int, timestamp: bytes
+    ) -> tuple[bytes, bytes, bytes]:
+        """An update that brought its row into the publication's filter: Postgres leaves unchanged TOAST values out."""
+        present, after, unchanged = self._present(self._split(message, TUPLE_OFFSET))
+        headers = EVENT_HEADERS % (event_id, transaction_headers, ordinal) + self._key_header(present) + unchanged
+        return self.subjects["insert"], headers, self._insert_incomplete % (event_id, after, timestamp)
+
     def _encode_update_by_key(
         self, message: bytes, event_id: bytes, transaction_headers: bytes, ordinal: int, timestamp: bytes
     ) -> tuple[bytes, bytes, bytes]:
@@ -194,12 +205,17 @@ class RelationPlan:
                 if new[index] is UNCHANGED:
                     new[index] = old[index]
         before, _ = self._identity_object(new if old is None else old)
+        present, after, unchanged = self._present(new)
+        headers = EVENT_HEADERS % (event_id, transaction_headers, ordinal) + self._key_header(present) + BEFORE_KEY
+        headers += unchanged
+        return self.subjects["update"], headers, self._update_by_key % (event_id, before, after, timestamp)
+
+    def _present(self, new: TupleValues) -> tuple[dict[int, bytes], bytes, bytes]:
+        """JSON values by position of the columns that were sent, their object, and the header that names the others."""
         present = {index: self._convert(index, value) for index, value in enumerate(new) if value is not UNCHANGED}
         after = json_object([self._json_names[index] for index in present], list(present.values()))
-        headers = EVENT_HEADERS % (event_id, transaction_headers, ordinal) + self._key_header(present) + BEFORE_KEY
-        if len(present) < len(new):
-            headers += unchanged_header([name for index, name in enumerate(self._names) if index not in present])
-        return self.subjects["update"], headers, self._update_by_key % (event_id, before, after, timestamp)
+        absent = [name for index, name in enumerate(self._names) if index not in present]
+        return present, after, unchanged_header(absent) if absent else b""
 
     def _split(self, message: bytes, position: int) -> TupleValues:
         values, end = split_tuple(message, position)

@@ -55,12 +55,23 @@ class RowCompiler:
             **NAMES,
         )
 
-    def compile_whole(self, marker: bytes, subject: bytes, headers: bytes, payload: bytes) -> EncodeRow:
-        """For an insert's new tuple (`N`) or a delete's full old one (`O`)."""
+    def compile_whole(
+        self, marker: bytes, subject: bytes, headers: bytes, payload: bytes, *, incomplete: EncodeRow | None = None
+    ) -> EncodeRow:
+        """For an insert's new tuple (`N`) or a delete's full old one (`O`).
+
+        A tuple with an unchanged TOAST value goes to `incomplete`; it is unexpected where there is none.
+        """
         lines = self._open(marker)
+        unchanged = None
+        if incomplete is not None:
+            self._namespace["incomplete"] = incomplete
+            unchanged = "return incomplete(buffer, event_id, transaction_headers, ordinal, timestamp)"
         for index, converter in enumerate(self._converters):
             lines += _read_column(
-                f"v{index} = {_conversion(index, converter, 'buffer[start:position]')}", f"v{index} = b'null'"
+                f"v{index} = {_conversion(index, converter, 'buffer[start:position]')}",
+                f"v{index} = b'null'",
+                unchanged=unchanged,
             )
         by_column = self._close(lines, [*self._names("v")], subject, headers, payload, key="v")
         return self._compile_matched(by_column, marker, subject, headers, payload)
