@@ -121,8 +121,11 @@ class Course:
             row.error, row.hint = error, hint
             await self.store.save(row)
 
-    async def read(self, ask: Callable[[ChunkReader], Awaitable[Answer]]) -> Answer:
-        """Asks Postgres in this snapshot's turn. Raises SnapshotFailed, TableChanged, or a RelayError."""
+    async def read(self, ask: Callable[[ChunkReader], Awaitable[Answer]], heap: str | None = None) -> Answer:
+        """Asks Postgres in this snapshot's turn. Raises SnapshotFailed, TableChanged, or a RelayError.
+
+        `heap` is what the error names: a partition has rights of its own.
+        """
         broken = 0
         noted = False
         while True:
@@ -133,11 +136,13 @@ class Course:
                 except psycopg.errors.UndefinedTable:
                     raise TableChanged from None
                 except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
-                    waits = True
+                    waits = "waits for a lock on the table"
+                except psycopg.errors.QueryCanceled:
+                    waits = "the server is too slow for a query of the catalog"
                 except psycopg.Error as error:
                     if not reader.broken:
-                        raise explain_read_failure(error, self.name, reader.role) from None
-                    broken, waits = broken + 1, False
+                        raise explain_read_failure(error, heap or self.name, reader.role) from None
+                    broken, waits = broken + 1, ""
                     if broken > BROKEN_MAX:
                         raise ServerUnavailable(
                             f"the connection that reads the snapshot of {self.name} broke {broken} times",
@@ -147,9 +152,7 @@ class Course:
                     break
             if waits:
                 noted = True
-                await self.note(
-                    "waits for a lock on the table", "another session alters it, or waits to: see pg_stat_activity"
-                )
+                await self.note(waits, "look for whoever alters the table, or waits to, in pg_stat_activity")
             await self.obey()
             await asyncio.sleep(RETRY_SECONDS)
         if noted:
@@ -170,7 +173,7 @@ class Course:
             await reader.nudge()
             return chunk
 
-        return await self.read(ask)
+        return await self.read(ask, heap.removeprefix("only "))
 
     async def read_written(self, stream: str, subject: str, behind: int, key: tuple[str, ...]) -> Written:
         """What the stream holds of this snapshot behind a sequence. Raises NatsError."""

@@ -41,7 +41,7 @@ SESSION_SETTINGS: Final = {
     # An error, where a policy would leave rows out.
     "row_security": "off",
     "lock_timeout": str(LOCK_MILLISECONDS_MAX),
-    "statement_timeout": str(CHUNK_MILLISECONDS_MAX),
+    "statement_timeout": "30s",
     "synchronous_commit": "local",
     "idle_in_transaction_session_timeout": "60s",
 }
@@ -168,13 +168,12 @@ class ChunkReader:
         """
         started = time.monotonic()
         async with self._transaction(heap):
-            if patient:
-                await self._connection.execute(f"set local statement_timeout = {LINE_MILLISECONDS_MAX}")
+            milliseconds = LINE_MILLISECONDS_MAX if patient else CHUNK_MILLISECONDS_MAX
             cursor = await self._connection.execute(
                 "select pg_current_snapshot()::text, pg_current_wal_insert_lsn()::text,"
                 " (extract(epoch from clock_timestamp()) * 1e6)::bigint, to_regclass(%s)::oid::bigint,"
-                " coalesce(pg_relation_filenode(%s::oid), 0)::bigint",
-                [heap.removeprefix("only "), heap_oid],
+                " coalesce(pg_relation_filenode(%s::oid), 0)::bigint, set_config('statement_timeout', %s, true)",
+                [heap.removeprefix("only "), heap_oid, str(milliseconds)],
             )
             row = await cursor.fetchone()
             assert row is not None
@@ -195,6 +194,8 @@ class ChunkReader:
 
     async def rows_query(self, table: Table, heap: str, condition: str, filter_id: int | None) -> str:
         """The COPY statement for rows of a heap; see `read`."""
+        if table.row_filter is not None:
+            condition = f"({condition}) and ({table.row_filter})"
         if filter_id is not None:
             condition = f"({condition}) and ({await self._filter(filter_id)})"
         names = ", ".join(quote_name(column.name) for column in table.relation.columns)

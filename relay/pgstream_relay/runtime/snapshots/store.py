@@ -49,6 +49,12 @@ class SnapshotStore:
 
     async def read_open(self) -> list[tuple[SnapshotRow, Command | None]]:
         """Those that have not ended, oldest first."""
+        # A schema of an older version has none: whoever upgrades the relay first goes on streaming.
+        (known,) = await self._store.rows(
+            "select has_table_privilege(to_regclass('pgstream.snapshots'), 'update') as usable"
+        )
+        if not known["usable"]:
+            return []
         rows = await self._store.rows(
             """
             select s.id, s.signal_id, s.relid::bigint as relid, s.table_schema, s.table_name, s.method,
