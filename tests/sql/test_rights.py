@@ -227,3 +227,19 @@ def test_a_repeated_install_gives_a_relay_role_that_was_named_before_what_is_new
     admin.execute(f'revoke all on pgstream.gaps from "{relay}"'.encode())
     install(admin)
     assert value(admin, "select has_table_privilege(%s, 'pgstream.gaps', 'insert')", relay) is True
+
+
+def test_an_upgrade_gives_it_the_tables_of_snapshots(admin: Connection, create_role: CreateRole) -> None:
+    relay = create_role("relay", "replication")
+    install(admin, relay_role=relay)
+    admin.execute("drop table pgstream.signals, pgstream.snapshots cascade")
+    admin.execute("delete from pgstream.migrations where id = 6")
+    install(admin)
+    for privilege in (
+        "has_table_privilege(%s, 'pgstream.signals', 'select')",
+        "has_table_privilege(%s, 'pgstream.snapshot_progress', 'select')",
+        "has_column_privilege(%s, 'pgstream.snapshots', 'state', 'update')",
+        "has_function_privilege(%s, 'pgstream.snapshot_filter(bigint)', 'execute')",
+    ):
+        assert value(admin, f"select {privilege}", relay) is True
+    assert value(admin, "select has_column_privilege(%s, 'pgstream.snapshots', 'relid', 'update')", relay) is False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import NamedTuple
 
 import pytest
@@ -153,10 +154,15 @@ def test_signals_are_history(shop: Connection) -> None:
 
 
 def test_a_full_snapshot_warns(shop: Connection, notices: list[Said]) -> None:
-    signal(shop, "full-snapshot", ["keyless", "orders"])
+    shop.execute("insert into orders select i, repeat('x', 100) from generate_series(1, 60000) as i")
+    signal(shop, "full-snapshot", ["parted", "orders"])
     [warning] = notices
-    assert warning.message.startswith("full snapshot of public.keyless, public.orders: ")
-    assert "rows" in warning.message
+    named = r"full snapshot of public\.parted, public\.orders: (\d+) (\w+), about (\d+) rows, roughly 00:00:0\d \("
+    found = re.match(named, warning.message)
+    assert found is not None, warning.message
+    size, unit, row_count = found.groups()
+    assert (int(size) > 5000, unit) == (True, "kB")
+    assert 20_000 < int(row_count) < 200_000, "nothing was analyzed yet: a guess by the size"
     assert "wait meanwhile" in warning.detail
 
 

@@ -39,6 +39,7 @@ def tables(admin: Connection) -> Connection:
 def stream_all(control: Connection) -> None:
     control.execute("insert into pgstream.tables (table_name) values ('orders'), ('by_index'), ('parted')")
     control.execute("select pgstream.create_slot()")
+    control.execute("insert into pgstream.signals (type, tables) values ('incremental-snapshot', '{orders}')")
 
 
 @pytest.mark.parametrize("options", [(), ("--single-transaction",)], ids=["psql", "one transaction"])
