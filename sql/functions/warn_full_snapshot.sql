@@ -1,5 +1,5 @@
--- A guess, and said to be one: 60000 rows or 30 MB a second, whichever takes longer. The planner knows how large a table
--- is by now; the statistics may know nothing of it yet.
+-- A guess, and said to be one: 60000 rows or 30 MB a second, whichever takes longer. The planner knows how large a
+-- table is by now; the statistics may know nothing of it yet.
 create or replace function pgstream.warn_full_snapshot(relations oid[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
