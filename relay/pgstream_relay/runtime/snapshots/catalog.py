@@ -13,10 +13,11 @@ from pgstream_relay.pgoutput.messages import Column, Relation
 
 _TABLE_QUERY = """
 select namespace.nspname as schema, class.relname as name, class.relreplident::text as identity,
-       class.relkind = 'p' as partitioned,
+       class.relkind = 'p' as partitioned, pg_get_expr(published.prqual, published.prrelid) as row_filter,
        (select jsonb_agg(jsonb_build_array(a.attname, a.atttypid::bigint, a.atttypmod) order by a.attnum)
           from pg_attribute a
-         where a.attrelid = class.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = '') as columns,
+         where a.attrelid = class.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+           and (published.prattrs is null or a.attnum = any (published.prattrs::int2[]))) as columns,
        (select jsonb_agg(jsonb_build_object(
                    'columns', k.names, 'primary', i.indisprimary, 'identity', i.indisreplident,
                    'immediate', i.indimmediate, 'not_null', k.not_null, 'valid', i.indisvalid)
@@ -29,6 +30,8 @@ select namespace.nspname as schema, class.relname as name, class.relreplident::t
                where key.position <= i.indnkeyatts) k
          where i.indrelid = class.oid and i.indisunique and i.indpred is null and i.indexprs is null) as indexes
   from pg_class class join pg_namespace namespace on namespace.oid = class.relnamespace
+  left join (pg_publication_rel published join pg_publication p on p.oid = published.prpubid and p.pubname = 'pgstream')
+    on published.prrelid = class.oid
  where class.oid = %(oid)s
 """
 
@@ -69,11 +72,13 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`relation` is what pgoutput would describe; `key` the columns that tell rows apart, empty where none do."""
+    """`relation` is what pgoutput would describe, its columns those that are published; `key` the columns that tell rows
+    apart, empty where none do; `row_filter` SQL that is true of the rows that are published, None where all are."""
 
     relation: Relation
     keys: RelationKeys
     key: tuple[str, ...]
+    row_filter: str | None
 
 
 async def read_table(connection: psycopg.AsyncConnection[Any], oid: int) -> Table | None:
@@ -98,8 +103,10 @@ async def read_table(connection: psycopg.AsyncConnection[Any], oid: int) -> Tabl
     )
     # Old tuples must hold it: under another identity than full they hold the identity's columns alone.
     key = primary or unique if carried is None else carried
+    if not {column.name for column in columns}.issuperset(key):
+        key = ()
     relation = Relation(oid, row["schema"], row["name"], identity, columns)
-    return Table(relation, RelationKeys(primary, chosen, row["partitioned"]), key)
+    return Table(relation, RelationKeys(primary, chosen, row["partitioned"]), key, row["row_filter"])
 
 
 async def read_leaves(connection: psycopg.AsyncConnection[Any], oid: int) -> list[Leaf]:

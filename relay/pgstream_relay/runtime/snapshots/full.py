@@ -191,7 +191,7 @@ class FullSnapshot:
             ) from None
         self._course.emitter.until(lsn)
         await self._nudge()
-        await standstill.reached
+        await standstill.reached.wait()
         await self._course.note(None, None)
         return snapshot
 

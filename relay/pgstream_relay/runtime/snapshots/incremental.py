@@ -143,7 +143,7 @@ class IncrementalSnapshot:
         table = await self._course.read(lambda reader: reader.table(relid))
         if table is None:
             raise table_gone(self._course.name)
-        if table.key != self._track.key_columns:
+        if not table.key or table.key != self._track.key_columns:
             raise key_gone(self._course.name)
         return table
 
