@@ -76,8 +76,8 @@ class Pipeline:
         """Rows that could not be represented, since the start of the session."""
         self.plans_version = 0
         """Grows when settings or targets change: what was worked out of them before may be wrong."""
-        self.signalled = False
-        """Whether `pgstream.signals` got a row since the shell last cleared it."""
+        self.signalled_by: set[int] = set()
+        """Ids of the transactions that wrote to `pgstream.signals`, since the shell last cleared it."""
         self.wake_lsn: int | None = None
         """Ask for a PositionReached as soon as the stream has passed it."""
         self.stop_lsn: int | None = None
@@ -280,7 +280,7 @@ class Pipeline:
         if plan is None:
             return
         if plan.table == SIGNALS:
-            self.signalled = True
+            self.signalled_by.add(self._begin.xid)
             return
         old, new = plan.decode(message, XLOGDATA_HEADER_SIZE)
         self._control.apply(plan.table, old, new)

@@ -304,9 +304,9 @@ class StreamingSession:
     async def _confirm(self) -> None:
         self._outlets.report(self._ledger)
         self._emitter.observe_acknowledgements()
-        if self._pipeline.signalled and not self._pipeline.in_transaction:
-            self._pipeline.signalled = False
-            self._snapshots.signalled()
+        if self._pipeline.signalled_by and not self._pipeline.in_transaction:
+            self._snapshots.signalled(self._pipeline.signalled_by)
+            self._pipeline.signalled_by = set()
         self._snapshots.limit_confirmation()
         await self._keep_settings()
         confirmed = self._ledger.confirmed_lsn

@@ -23,6 +23,11 @@ from pgstream_relay.snapshot.tracking import TableTrack
 RUNNING_MAX: Final = 8
 """Snapshots that are under way at once, each of another table; they take turns chunk by chunk."""
 
+VISIBLE_POLL_SECONDS: Final = 0.02
+"""A signal is read from the WAL before its transaction is visible: much before, where that waits for a standby."""
+LOOK_SECONDS: Final = 10.0
+"""For a signal that was invisible when the session began, and whose WAL the one before it had confirmed."""
+
 log = structlog.get_logger()
 
 
@@ -51,6 +56,7 @@ class SnapshotRunner:
         self._snapshots: dict[int, IncrementalSnapshot | FullSnapshot] = {}
         self._tasks: dict[asyncio.Task[None], int] = {}
         self._changed = asyncio.Event()
+        self._unseen: set[int] = set()
         self._saving: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -62,7 +68,7 @@ class SnapshotRunner:
         while True:
             changed = asyncio.create_task(self._changed.wait())
             try:
-                await asyncio.wait({changed, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({changed, *self._tasks}, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 changed.cancel()
             for task in [task for task in self._tasks if task.done()]:
@@ -79,8 +85,9 @@ class SnapshotRunner:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._reader.close()
 
-    def signalled(self) -> None:
-        """`pgstream.signals` has a new row."""
+    def signalled(self, xids: set[int]) -> None:
+        """`pgstream.signals` has new rows, of these transactions (32 bits): they may be invisible still."""
+        self._unseen |= xids
         self._changed.set()
 
     def limit_confirmation(self) -> None:
@@ -104,6 +111,9 @@ class SnapshotRunner:
 
     async def _look(self) -> None:
         """Begins what is due, and passes on commands."""
+        if self._unseen:
+            visible = await self._store.read_visible()
+            self._unseen = {xid for xid in self._unseen if not visible.sees(xid)}
         busy = {course.row.relid for course in self._courses.values()}
         for row, command in await self._store.read_open():
             course = self._courses.get(row.id)
@@ -112,6 +122,8 @@ class SnapshotRunner:
             if course is not None:
                 course.tell(command)
             busy.add(row.relid)
+        if self._unseen:
+            asyncio.get_running_loop().call_later(VISIBLE_POLL_SECONDS, self._changed.set)
 
     async def _begin(self, row: SnapshotRow) -> Course:
         course = self._courses[row.id] = Course(row, self._store, self._reader, self._emitter, self._nats)

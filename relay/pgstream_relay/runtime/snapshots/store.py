@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pgstream_relay.runtime.control_store import ControlStore
+from pgstream_relay.snapshot.visibility import XidSnapshot
 
 OPEN_STATES: Final = ("pending", "running", "paused")
 
@@ -47,6 +48,11 @@ class SnapshotStore:
     def __init__(self, store: ControlStore) -> None:
         self._store = store
 
+    async def read_visible(self) -> XidSnapshot:
+        """Which transactions whatever is read later sees, at least."""
+        (row,) = await self._store.rows("select pg_current_snapshot()::text as visible")
+        return XidSnapshot.parse(row["visible"])
+
     async def read_open(self) -> list[tuple[SnapshotRow, Command | None]]:
         """Those that have not ended, oldest first."""
         # A schema of an older version has none: whoever upgrades the relay first goes on streaming.
@@ -78,6 +84,12 @@ class SnapshotStore:
             command_id, command = row.pop("last_command_id"), row.pop("last_command")
             found.append((SnapshotRow(**row), Command(command_id, command) if command is not None else None))
         return found
+
+    async def read_clock(self) -> int:
+        """The server's time (Unix, µs)."""
+        (row,) = await self._store.rows("select (extract(epoch from clock_timestamp()) * 1e6)::bigint as now_us", [])
+        now_us: int = row["now_us"]
+        return now_us
 
     async def save(self, row: SnapshotRow) -> None:
         """Writes what may change of a row."""
