@@ -58,6 +58,12 @@ select coalesce(array_agg(distinct virtualtransaction), '{}') as transactions, p
    and mode in ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
 """
 
+# Each transaction holds a lock on its own id; pg_stat_activity hides those of other roles.
+_TRANSACTIONS_QUERY = """
+select coalesce(array_agg(transactionid::text), '{}') from pg_locks
+ where locktype = 'transactionid' and mode = 'ExclusiveLock' and granted
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
@@ -72,8 +78,8 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`relation` is what pgoutput would describe, its columns those that are published; `key` the columns that tell rows
-    apart, empty where none do; `row_filter` SQL that is true of the rows that are published, None where all are."""
+    """`relation` is what pgoutput would describe, of its columns those that are published; `key` the columns that tell
+    rows apart, empty where none do; `row_filter` SQL that is true of the rows that are published, None: all are."""
 
     relation: Relation
     keys: RelationKeys
@@ -126,3 +132,11 @@ async def read_writers(connection: psycopg.AsyncConnection[Any], oids: list[int]
         row = await cursor.fetchone()
     assert row is not None
     return set(row["transactions"]), row["snapshot"]
+
+
+async def read_transactions(connection: psycopg.AsyncConnection[Any]) -> set[str]:
+    """The ids (as text) of all transactions that have one and are open or prepared. Raises psycopg.Error."""
+    cursor = await connection.execute(_TRANSACTIONS_QUERY)
+    row = await cursor.fetchone()
+    assert row is not None
+    return set(row[0])

@@ -179,9 +179,9 @@ class Course:
         """What the stream holds of this snapshot behind a sequence. Raises NatsError."""
         return await read_written(self._nats, stream, subject, behind, self.row.id, key)
 
-    async def read_end(self, stream: str, subject: str) -> int | None:
-        """The rows that mark `end` of this snapshot tells, where it stands last on its subject. Raises NatsError."""
-        return await read_end(self._nats, stream, subject, self.row.id)
+    async def read_end(self, stream: str, subject: str, behind: int) -> int | None:
+        """The rows that mark `end` of this snapshot tells, where it comes first behind a sequence. Raises NatsError."""
+        return await read_end(self._nats, stream, subject, behind, self.row.id)
 
 
 def _state(row: SnapshotRow) -> State:

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import psycopg
 
 from pgstream_relay.runtime.postgres_errors import describe_server_error
+
+LOCK_RETRY_SECONDS: Final = 1.0
+BROKEN_RETRY_SECONDS: Final = 5.0
+_LOCKED: Final = (
+    psycopg.errors.LockNotAvailable,
+    psycopg.errors.DeadlockDetected,
+    # Renamed since it was looked up.
+    psycopg.errors.UndefinedTable,
+)
+_ENDED: Final = ("08", "57P", "25P03", "25P04")
+"""SQLSTATEs of connections that are gone: broken, terminated, ended by a timeout."""
 
 
 class SnapshotFailed(Exception):
@@ -14,6 +27,16 @@ class SnapshotFailed(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+
+class NotNow(Exception):
+    """What keeps a full snapshot from going on, for the row and for people; it is tried again after `seconds`."""
+
+    def __init__(self, message: str, hint: str, seconds: float) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.seconds = seconds
 
 
 def table_gone(name: str) -> SnapshotFailed:
@@ -46,6 +69,15 @@ def slot_in_danger(name: str) -> SnapshotFailed:
     )
 
 
+def no_slot(reason: str) -> SnapshotFailed:
+    """A full snapshot needs a replication slot and a walsender of its own while it finds its point."""
+    return SnapshotFailed(
+        f"no temporary replication slot could be made: {reason}",
+        hint="raise max_replication_slots and max_wal_senders by one (or drop what is not used), then insert the"
+        " signal again",
+    )
+
+
 def explain_read_failure(error: psycopg.Error, name: str, role: str) -> SnapshotFailed:
     """A chunk could not be read, and will not be the next time either."""
     primary = error.diag.message_primary or str(error).partition("\n")[0]
@@ -62,4 +94,24 @@ def explain_read_failure(error: psycopg.Error, name: str, role: str) -> Snapshot
     return SnapshotFailed(
         f"Postgres could not read {name}: {describe_server_error(error.sqlstate, primary)}",
         hint=error.diag.message_hint or "mend what the message says, then insert the signal again",
+    )
+
+
+def explain_full_failure(error: psycopg.Error, name: str, role: str) -> NotNow | SnapshotFailed:
+    """What ended an attempt at a full snapshot: whether another one is worth it."""
+    if isinstance(error, _LOCKED):
+        hint = "another session alters it, or waits to: see pg_stat_activity"
+        return NotNow(f"waits for a lock on {name}", hint, LOCK_RETRY_SECONDS)
+    state = error.sqlstate
+    if state is None or state.startswith(_ENDED):
+        return broken_off()
+    return explain_read_failure(error, name, role)
+
+
+def broken_off() -> NotNow:
+    """A connection of a full snapshot was ended."""
+    return NotNow(
+        "a connection to Postgres broke: the snapshot begins again",
+        "where it happens again and again, see Postgres's log for who ends it",
+        BROKEN_RETRY_SECONDS,
     )

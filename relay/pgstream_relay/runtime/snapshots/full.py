@@ -1,8 +1,7 @@
 """The course of a full snapshot: the whole table at one point of the WAL, while the database's events wait there.
 
-The point is that of a temporary slot: the snapshot that it exports sees every transaction whose commit lies before
-it, and none behind it, so no key is needed to tell rows from changes. The table is locked (ACCESS SHARE) before the
-point is found, for a TRUNCATE in between would leave nothing to read. A relay that starts again starts over.
+No key is needed to tell rows from changes: see `point`. The table is locked (ACCESS SHARE) before the point is found,
+for a TRUNCATE in between would leave nothing to read. A relay that starts again starts over.
 """
 
 from __future__ import annotations
@@ -11,24 +10,35 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import psycopg
 
+from pgstream_relay.change.relation import RelationKeys
 from pgstream_relay.event.values import TypeCatalog
-from pgstream_relay.pgoutput.lsn import parse_lsn
-from pgstream_relay.runtime.replication.connection import Connection, connect_walsender
+from pgstream_relay.pgoutput.messages import Relation
+from pgstream_relay.runtime.postgres_errors import PostgresError
 from pgstream_relay.runtime.snapshots.catalog import Leaf, Table
 from pgstream_relay.runtime.snapshots.course import Course, Stopped
-from pgstream_relay.runtime.snapshots.emitter import Emission, NotPublished, RowCount, Standstill
+from pgstream_relay.runtime.snapshots.emitter import Emission, NotPublished, RowCount
 from pgstream_relay.runtime.snapshots.failures import (
+    NotNow,
     SnapshotFailed,
-    explain_read_failure,
+    broken_off,
+    explain_full_failure,
     not_published,
     slot_in_danger,
     table_gone,
+)
+from pgstream_relay.runtime.snapshots.point import (
+    Point,
+    await_transactions,
+    await_visibility,
+    connect_for_slot,
+    find_point,
+    not_connected,
 )
 from pgstream_relay.runtime.snapshots.reader import ChunkReader
 from pgstream_relay.snapshot.copy_text import split_line
@@ -36,27 +46,31 @@ from pgstream_relay.snapshot.copy_text import split_line
 READERS: Final = 2
 RANGE_BLOCKS: Final = 2048
 """Heap blocks that a reader takes at once."""
-POINT_SECONDS_MAX: Final = 5.0
-"""So long events wait for the point to be found: it waits for every transaction that is open."""
-POINT_RETRY_SECONDS: Final = 10.0
 SAVE_SECONDS: Final = 1.0
-RETRY_SECONDS: Final = 1.0
+CHECK_SECONDS: Final = 0.25
+"""How soon a command is obeyed while nothing else happens."""
 BATCH_ROWS: Final = 5000
+BATCH_BYTES: Final = 1024 * 1024
 
 SlotRoom = Callable[[], tuple[int, int] | None]
 """(bytes that the slot retains, bytes until it would be lost); None: no limit."""
 
 
 class Interrupted(Exception):
-    """A signal pauses the snapshot: the events must not wait for it to be resumed."""
+    """A signal pauses or stops the snapshot: the events must not wait meanwhile."""
 
 
 @dataclass(slots=True)
 class Notes:
-    """`pgstream.snapshots.position` as JSON: where its end would be found in NATS."""
+    """`pgstream.snapshots.position` as JSON: whether somebody waits for a last mark; where `end` would be found.
 
+    `sequence` is the stream's last one before `end`; None: there is none yet.
+    """
+
+    begun: bool = False
     stream: str | None = None
     subject: str = ""
+    sequence: int | None = None
 
 
 class Lines:
@@ -96,8 +110,7 @@ class FullSnapshot:
         self._slot_room = slot_room
         self._notes = Notes(**course.row.position)
         self._count = RowCount()
-        self._table: Table | None = None
-        self._begun = False
+        self._sequence = 0
         self._saved_at = 0.0
 
     async def save_keys(self) -> None:
@@ -107,108 +120,146 @@ class FullSnapshot:
         """Raises RelayError where the session must end."""
         course = self._course
         try:
-            while True:
+            ended = await self._is_written()
+            while not ended:
                 await course.obey()
-                if await self._is_written() or await self._attempt():
-                    break
+                ended = await self._attempt()
             await self._end("completed")
         except Stopped:
-            await self._end("stopped", mark=True)
+            await self._end("stopped")
         except NotPublished:
             await self._end("failed", not_published(course.name))
         except SnapshotFailed as failure:
-            await self._end("failed", failure, mark=True)
+            await self._end("failed", failure)
 
     async def _is_written(self) -> bool:
         """Whether a relay before this one came to the end, and could not note it."""
         notes = self._notes
-        rows = None
-        if notes.stream is not None:
-            rows = await self._course.read_end(notes.stream, notes.subject)
-        if rows is not None:
-            self._count.value = rows
-        return rows is not None
+        if notes.stream is None or notes.sequence is None:
+            return False
+        rows = await self._course.read_end(notes.stream, notes.subject, notes.sequence)
+        if rows is None:
+            return False
+        self._count.value = rows
+        return True
 
     async def _attempt(self) -> bool:
         """From the lock on the table to the mark `end`; False where it must be tried again."""
-        emitter = self._course.emitter
-        async with emitter.full_turn, contextlib.AsyncExitStack() as stack:
-            holder, *readers = [await self._connect(stack) for _ in range(1 + READERS)]
-            try:
-                leaves = await self._lock(holder)
-                standstill = emitter.stand_still()
-                stack.callback(emitter.go_on)
-                snapshot = await self._find_point(stack, standstill)
-                if snapshot is None:
-                    return False
-                await self._read_all(readers, snapshot, leaves)
-            except Interrupted:
-                return False
-            except psycopg.errors.LockNotAvailable:
-                waits = "waits for a lock on the table"
-            except psycopg.Error as error:
-                if not any(reader.broken for reader in (holder, *readers)):
-                    raise explain_read_failure(error, self._course.name, holder.role) from None
-                waits = "a connection to Postgres broke: begins again"
-            else:
-                return True
-        await self._course.note(waits, "another session alters the table, or ended this one: see pg_stat_activity")
-        await self._course.wait(RETRY_SECONDS)
-        return False
+        try:
+            async with self._turn(), contextlib.AsyncExitStack() as stack:
+                await self._run(stack)
+        except Interrupted:
+            return False
+        except NotNow as obstacle:
+            await self._course.note(obstacle.message, obstacle.hint)
+            await self._course.wait(obstacle.seconds)
+            return False
+        return True
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Raises Interrupted."""
+        lock = self._course.emitter.full_turn
+        turn = asyncio.create_task(lock.acquire())
+        try:
+            while not turn.done():
+                await asyncio.wait([turn], timeout=CHECK_SECONDS)
+                self._obey()
+            yield
+        finally:
+            if not turn.cancel():
+                lock.release()
+
+    async def _run(self, stack: contextlib.AsyncExitStack) -> None:
+        """Raises NotNow, Interrupted, NotPublished, SnapshotFailed."""
+        role = ""
+        try:
+            aide, *readers = [await self._connect(stack) for _ in range(1 + READERS)]
+            role = aide.role
+            await await_transactions(aide, self._obey, self._course.note)
+            leaves = await self._lock(aide, readers)
+            # The callback runs before the connections are closed: nobody has to wait for that.
+            stack.callback(self._course.emitter.go_on)
+            await self._stand_at_point(aide, readers)
+            if {leaf.oid for leaf in await aide.leaves(self._row.relid)} != {leaf.oid for leaf in leaves}:
+                raise NotNow("partitions have come or gone: begins again", "nothing to do", 0)
+            await self._course.note(None, None)
+            await self._read_all(aide, readers, leaves)
+        except psycopg.Error as error:
+            raise explain_full_failure(error, self._course.name, role) from None
 
     async def _connect(self, stack: contextlib.AsyncExitStack) -> ChunkReader:
-        reader = await ChunkReader.connect(self._dsn)
+        try:
+            reader = await ChunkReader.connect(self._dsn)
+        except PostgresError as error:
+            raise not_connected(error) from None
         stack.push_async_callback(reader.close)
         return reader
 
-    async def _lock(self, holder: ChunkReader) -> list[Leaf]:
-        """The heaps of the table, locked against whatever would rewrite them."""
-        leaves = await holder.leaves(self._row.relid)
-        if not leaves and await holder.table(self._row.relid) is None:
+    async def _lock(self, aide: ChunkReader, readers: list[ChunkReader]) -> list[Leaf]:
+        """The heaps of the table, locked against whatever would rewrite them: by each reader, for any may be ended."""
+        leaves = await aide.leaves(self._row.relid)
+        if not leaves and await aide.table(self._row.relid) is None:
             raise table_gone(self._course.name)
-        await holder.hold([leaf.name for leaf in leaves])
+        for reader in readers:
+            await reader.hold([leaf.name for leaf in leaves])
         return leaves
 
-    async def _find_point(self, stack: contextlib.AsyncExitStack, standstill: Standstill) -> str | None:
-        """The name of the exported snapshot, once the stream stands at its point; None: not now."""
-        walsender = await connect_walsender(self._dsn)
-        stack.push_async_callback(walsender.close)
+    async def _stand_at_point(self, aide: ChunkReader, readers: list[ChunkReader]) -> None:
+        """Until the stream stands at a point, and the readers see the table as it was there."""
+        emitter = self._course.emitter
+        walsender = await connect_for_slot(self._dsn)
         try:
-            async with asyncio.timeout(POINT_SECONDS_MAX):
-                lsn, snapshot = await _create_slot(walsender, self._row.id)
-        except TimeoutError:
-            self._course.emitter.go_on()
-            await self._course.note(
-                "waits for transactions that are open, before a consistent point can be found",
-                "look for the oldest ones in pg_stat_activity and pg_prepared_xacts; it is tried again",
-            )
-            await self._course.wait(POINT_RETRY_SECONDS)
-            return None
-        except (psycopg.errors.ObjectNotInPrerequisiteState, psycopg.errors.ConfigurationLimitExceeded) as error:
-            raise SnapshotFailed(
-                f"no temporary replication slot could be made: {error.diag.message_primary}",
-                hint="raise max_replication_slots and max_wal_senders by one, then insert the signal again",
-            ) from None
-        self._course.emitter.until(lsn)
-        await self._nudge()
-        await standstill.reached.wait()
-        await self._course.note(None, None)
-        return snapshot
+            standstill = emitter.stand_still()
+            await self._await(standstill.begun)
+            point = await self._find_point(aide, walsender)
+            emitter.until(point.lsn)
+            await aide.nudge()
+            await self._await(standstill.reached)
+            for reader in readers:
+                await self._adopt(reader, point)
+        finally:
+            await walsender.close()
+        await await_visibility(readers[0], aide)
 
-    async def _nudge(self) -> None:
-        await self._course.read(lambda reader: reader.nudge())
+    async def _find_point(self, aide: ChunkReader, walsender: psycopg.AsyncConnection[Any]) -> Point:
+        name = f"pgstream_snapshot_{self._row.id}_{walsender.info.backend_pid}"
+        return await find_point(walsender, name)
+
+    async def _adopt(self, reader: ChunkReader, point: Point) -> None:
+        try:
+            await reader.adopt(point.snapshot)
+        except psycopg.Error:
+            # The walsender is gone, or the reader.
+            raise broken_off() from None
+
+    async def _await(self, event: asyncio.Event) -> None:
+        while not event.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CHECK_SECONDS):
+                    await event.wait()
+            self._check()
+
+    def _obey(self) -> None:
+        """Raises Interrupted."""
+        if self._course.commanded:
+            raise Interrupted
+
+    def _check(self) -> None:
+        """While events wait. Raises Interrupted, and SnapshotFailed where the slot would soon be lost."""
+        self._obey()
+        room = self._slot_room()
+        if room is not None and room[1] < sum(room) // 4:
+            raise slot_in_danger(self._course.name)
 
     # Rows.
 
-    async def _read_all(self, readers: list[ChunkReader], snapshot: str, leaves: list[Leaf]) -> None:
-        for reader in readers:
-            await reader.adopt(snapshot)
+    async def _read_all(self, aide: ChunkReader, readers: list[ChunkReader], leaves: list[Leaf]) -> None:
         table = await readers[0].table(self._row.relid)
         if table is None:
             raise table_gone(self._course.name)
-        self._table = table
         types = await readers[0].types(table.relation)
-        row = self._row
+        row, notes = self._row, self._notes
         self._count.value = row.blocks_done = 0
         row.blocks_total, row.state = sum(leaf.blocks for leaf in leaves), "running"
         # A table that grew since its blocks were counted: the last range of each heap is open.
@@ -217,11 +268,13 @@ class FullSnapshot:
             for leaf in leaves
             for first in range(0, max(leaf.blocks, 1), RANGE_BLOCKS)
         )
-        await self._mark("begin", table, types)
-        self._begun = True
+        notes.begun, notes.sequence = True, None
         await self._save()
+        await self._mark("begin", table, types, (await aide.position()).time_us)
         await _all([self._read_ranges(reader, table, types, ranges) for reader in readers])
-        await self._mark("end", table, types)
+        notes.sequence = self._sequence
+        await self._save()
+        await self._mark("end", table, types, (await readers[0].position()).time_us)
 
     async def _read_ranges(
         self, reader: ChunkReader, table: Table, types: TypeCatalog, ranges: deque[tuple[Leaf, int, int | None]]
@@ -233,11 +286,13 @@ class FullSnapshot:
             query = await reader.rows_query(table, f"only {leaf.name}", condition, filter_id)
             read_at_us = (await reader.position()).time_us
             batch: list[bytes] = []
+            size = 0
             async for lines in reader.stream(query):
                 batch += lines
-                if len(batch) >= BATCH_ROWS:
+                size += sum(map(len, lines))
+                if len(batch) >= BATCH_ROWS or size >= BATCH_BYTES:
                     await self._publish(table, types, batch, read_at_us)
-                    batch = []
+                    batch, size = [], 0
             if batch:
                 await self._publish(table, types, batch, read_at_us)
             self._row.blocks_done += (leaf.blocks if end is None else end) - first
@@ -247,16 +302,13 @@ class FullSnapshot:
         emission = self._emission(table, types, read_at_us)
         emission.rows = Lines(lines, len(table.relation.columns))
         await self._course.emitter.publish(emission)
+        self._note_place(emission)
         await self._progress()
 
     async def _progress(self) -> None:
         if time.monotonic() - self._saved_at > SAVE_SECONDS:
             await self._save()
-        room = self._slot_room()
-        if room is not None and room[1] < sum(room) // 4:
-            raise slot_in_danger(self._course.name)
-        if self._course.commanded:
-            raise Interrupted
+        self._check()
 
     # Marks and notes.
 
@@ -264,12 +316,15 @@ class FullSnapshot:
         # The pump stands at the point: whatever is emitted comes there.
         return Emission(self._row.id, table, types, 0, read_at_us, self._count)
 
-    async def _mark(self, mark: str, table: Table, types: TypeCatalog) -> None:
-        now = await self._course.read(lambda reader: reader.position())
-        emission = self._emission(table, types, now.time_us)
+    async def _mark(self, mark: str, table: Table, types: TypeCatalog, read_at_us: int) -> None:
+        emission = self._emission(table, types, read_at_us)
         emission.mark = mark
         await self._course.emitter.publish(emission)
+        self._note_place(emission)
+
+    def _note_place(self, emission: Emission) -> None:
         self._notes.stream, self._notes.subject = emission.stream, emission.subject
+        self._sequence = max(self._sequence, emission.sequence)
 
     async def _save(self) -> None:
         self._saved_at = time.monotonic()
@@ -277,17 +332,30 @@ class FullSnapshot:
         row.rows_done, row.position = self._count.value, asdict(self._notes)
         await self._course.store.save(row)
 
-    async def _end(self, state: str, failure: SnapshotFailed | None = None, *, mark: bool = False) -> None:
+    async def _end(self, state: str, failure: SnapshotFailed | None = None) -> None:
         row = self._row
-        if mark and self._begun and self._table is not None:
-            # Nobody can be told where the table has no subject any more.
-            with contextlib.suppress(NotPublished):
-                await self._mark(state, self._table, {})
-        row.state = state
         if state == "completed":
             row.blocks_done = row.blocks_total or 0
+        elif self._notes.begun:
+            table, now_us = await self._look()
+            # Nobody can be told where the table has no subject any more.
+            with contextlib.suppress(NotPublished):
+                await self._mark(state, table, {}, now_us)
+        row.state = state
         row.error, row.hint = (failure.message, failure.hint) if failure is not None else (None, None)
         await self._save()
+
+    async def _look(self) -> tuple[Table, int]:
+        """What a last mark needs: the table, as far as it is there, and the time."""
+        row = self._row
+        gone = Table(Relation(row.relid, row.table_schema, row.table_name, "n", ()), RelationKeys(), (), None)
+        with contextlib.suppress(psycopg.Error, PostgresError):
+            reader = await ChunkReader.connect(self._dsn)
+            try:
+                return await reader.table(row.relid) or gone, (await reader.position()).time_us
+            finally:
+                await reader.close()
+        return gone, time.time_ns() // 1000
 
 
 async def _all(readers: Sequence[Coroutine[Any, Any, None]]) -> None:
@@ -299,14 +367,3 @@ async def _all(readers: Sequence[Coroutine[Any, Any, None]]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _create_slot(walsender: Connection, snapshot_id: int) -> tuple[int, str]:
-    """The consistent point, and the name of the snapshot that sees what was committed before it."""
-    name = f"pgstream_snapshot_{snapshot_id}_{walsender.info.backend_pid}"
-    cursor = await walsender.execute(
-        f"CREATE_REPLICATION_SLOT {name} TEMPORARY LOGICAL pgoutput (SNAPSHOT 'export')".encode()
-    )
-    row: Any = await cursor.fetchone()
-    assert row is not None
-    return parse_lsn(row[1]), row[2]

@@ -26,7 +26,14 @@ from pgstream_relay.runtime.catalog import read_types
 from pgstream_relay.runtime.postgres_connect import explain_connection_failure
 from pgstream_relay.runtime.replication.connection import NETWORK_DEFAULTS
 from pgstream_relay.runtime.replication.readiness import Readiness
-from pgstream_relay.runtime.snapshots.catalog import Leaf, Table, read_leaves, read_table, read_writers
+from pgstream_relay.runtime.snapshots.catalog import (
+    Leaf,
+    Table,
+    read_leaves,
+    read_table,
+    read_transactions,
+    read_writers,
+)
 from pgstream_relay.snapshot.visibility import XidSnapshot
 from pgstream_relay.snapshot.window import ChunkRead
 
@@ -44,11 +51,13 @@ SESSION_SETTINGS: Final = {
     "statement_timeout": "30s",
     "synchronous_commit": "local",
     "idle_in_transaction_session_timeout": "60s",
+    "idle_session_timeout": "0",
 }
 BATCH_BYTES: Final = 256 * 1024
 """So much text at most is handed out at once."""
 CANCEL_SECONDS: Final = 5.0
 FLUSHING_MESSAGES_VERSION: Final = 170000
+TRANSACTION_TIMEOUT_VERSION: Final = 170000
 
 
 class ChunkTooLarge(Exception):
@@ -88,6 +97,7 @@ class ChunkReader:
         self._pgconn = connection.pgconn
         self._readiness = Readiness(connection.pgconn.socket)
         self._flushes = connection.info.server_version >= FLUSHING_MESSAGES_VERSION
+        self._limits_transactions = connection.info.server_version >= TRANSACTION_TIMEOUT_VERSION
 
     @classmethod
     async def connect(cls, dsn: str) -> ChunkReader:
@@ -202,16 +212,32 @@ class ChunkReader:
         return f"copy (select {names} from {heap} where {condition}) to stdout"
 
     async def hold(self, names: list[str]) -> None:
-        """Locks tables (quoted names) against being rewritten, in a transaction that lasts until `close`."""
+        """Locks tables (quoted names) against being rewritten, in a transaction that lasts until `close`.
+
+        It sees nothing yet: see `adopt`.
+        """
         tables = "".join(f"; lock table only {name} in access share mode" for name in names)
-        await self._connection.execute(f"begin; set local idle_in_transaction_session_timeout = 0{tables}")
+        await self._connection.execute(
+            "begin isolation level repeatable read read only; set local statement_timeout = 0;"
+            " set local idle_in_transaction_session_timeout = 0"
+            # In `options` the name would be fatal where the server does not know it.
+            f"{'; set local transaction_timeout = 0' if self._limits_transactions else ''}{tables}"
+        )
 
     async def adopt(self, snapshot: str) -> None:
-        """Sees what an exported snapshot sees, in a transaction that lasts until `close`."""
-        await self._connection.execute(
-            f"begin isolation level repeatable read read only; set transaction snapshot '{snapshot}';"
-            " set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0"
-        )
+        """The transaction that `hold` has begun sees what an exported snapshot sees."""
+        await self._connection.execute(f"set transaction snapshot '{snapshot}'")
+
+    async def snapshot(self) -> XidSnapshot:
+        """What this connection sees."""
+        cursor = await self._connection.execute("select pg_current_snapshot()::text")
+        row = await cursor.fetchone()
+        assert row is not None
+        return XidSnapshot.parse(row[0])
+
+    async def transactions(self) -> set[str]:
+        """The ids of all transactions that are open and have one, in any database, prepared ones among them."""
+        return await read_transactions(self._connection)
 
     async def _filter(self, snapshot_id: int) -> str:
         """The proved text; an error where the table is not what it was proved for. Asked under the table's lock."""

@@ -52,10 +52,13 @@ async def read_written(
         written.keys.add(_key(base64.b64decode(message.get("data") or ""), headers.get("pgstream-key", ""), key))
 
 
-async def read_end(connection: NatsConnection, stream: str, subject: str, snapshot_id: int) -> int | None:
-    """The rows that the snapshot's mark `end` tells, where it stands last on `subject`. Raises NatsError."""
+async def read_end(connection: NatsConnection, stream: str, subject: str, behind: int, snapshot_id: int) -> int | None:
+    """The rows that the snapshot's mark `end` tells, where it is the first on `subject` behind sequence `behind`.
+
+    Raises NatsError.
+    """
     try:
-        answer = await connection.api(f"STREAM.MSG.GET.{stream}", {"last_by_subj": subject})
+        answer = await connection.api(f"STREAM.MSG.GET.{stream}", {"seq": behind + 1, "next_by_subj": subject})
     except JetStreamRefused as error:
         if error.err_code in (NO_MESSAGE_FOUND, STREAM_NOT_FOUND):
             return None

@@ -85,12 +85,6 @@ class SnapshotStore:
             found.append((SnapshotRow(**row), Command(command_id, command) if command is not None else None))
         return found
 
-    async def read_clock(self) -> int:
-        """The server's time (Unix, µs)."""
-        (row,) = await self._store.rows("select (extract(epoch from clock_timestamp()) * 1e6)::bigint as now_us", [])
-        now_us: int = row["now_us"]
-        return now_us
-
     async def save(self, row: SnapshotRow) -> None:
         """Writes what may change of a row."""
         await self._store.execute(
