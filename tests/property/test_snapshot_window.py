@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from pgstream_relay.change.plan import DELETE, INSERT, UPDATE
 from pgstream_relay.pgoutput.messages import UNCHANGED, TupleValue
-from pgstream_relay.snapshot.chunks import START, ChunkPlan, TidRange
+from pgstream_relay.snapshot.chunks import START, ChunkPlan, Tid, TidRange
 from pgstream_relay.snapshot.touch import Key
 from pgstream_relay.snapshot.tracking import TableTrack
 from pgstream_relay.snapshot.window import ChunkRead, RowValues
-from tests.support.heap_model import COLUMNS, KEYS, Change, Postgres
+from tests.support.heap_model import COLUMNS, KEYS, Change, Postgres, Transaction
 
 KINDS = {"insert": INSERT, "update": UPDATE, "delete": DELETE}
 ALL = frozenset(KINDS)
@@ -43,6 +43,10 @@ class Copy:
     violations: int = 0
     gone: dict[int, int] = field(default_factory=dict)
     emptied: int = 0
+
+    def apply_all(self, transaction: Transaction) -> None:
+        for change in transaction.changes:
+            self.apply(change)
 
     def apply(self, change: Change) -> None:
         if change.kind == "truncate":
@@ -96,24 +100,36 @@ class Chunk:
     keys: list[Key]
 
 
+@dataclass
+class Notes:
+    """What a relay leaves to the next one."""
+
+    position: Tid = START
+    filenode: int = 0
+    keys: frozenset[Key] = frozenset()
+
+
 class Relay:
-    """Streams, and reads a snapshot of the table meanwhile. `watermarks` puts the other rule in place of ours."""
+    """Streams, and reads a snapshot of the table meanwhile. `watermarks` puts the other rule in place of ours.
+
+    `log` is the stream: transactions and rows. `acknowledged` of it are stored for sure.
+    """
 
     def __init__(
         self, random: Random, postgres: Postgres, *, keys_max: int, reread_max: int, watermarks: bool = False
     ) -> None:
-        self.copy = Copy()
-        self.streamed = 0
         self.ended = False
+        self.restarts = self.crashes = self.stale = 0
+        # Streamed by a relay before this one.
+        self.log: list[Transaction | RowValues] = [*postgres.wal]
+        self.streamed = self._confirmed = self._stored = len(self.log)
+        self._acknowledged = len(self.log)
         self._random = random
         self._postgres = postgres
         self._limits = (keys_max, reread_max)
         self._watermarks = watermarks
         self._low = 0
-        self._position = START
-        self._filenode = 0
-        self._saved: list[Key] = []
-        self.restarts = self.crashes = self.stale = 0
+        self._saved = Notes()
         self._begin()
 
     def _begin(self) -> None:
@@ -121,27 +137,49 @@ class Relay:
         keys_max, reread_max = self._limits
         self._track = TableTrack(("id",), keys_max=keys_max, reread_max=reread_max)
         self._touch: Callable[[int, bytes], None] = self._track.toucher(self._postgres.relation, ALL)
-        self._track.give_back(self._saved)
+        self._track.give_back(sorted(self._saved.keys))
+        self._position, self._filenode = self._saved.position, self._saved.filenode
         self._chunks: list[Chunk] = []
+        self._unacknowledged: Chunk | None = None
         self._barrier: set[int] | None = None
         self._plan: ChunkPlan | None = None
 
     def crash(self) -> None:
-        """Its notes hold what it had emitted, and all keys that were to be read again."""
-        self._saved = list(self._track.reread) + list(self._track.taken)
-        if self._track.overflowed:
-            self._position = START
+        """Of what was not acknowledged a part is stored. The WAL comes again from where it was confirmed."""
         self.crashes += 1
+        del self.log[self._random.randint(self._acknowledged, len(self.log)) :]
+        self._acknowledged = len(self.log)
+        self._stored = sum(isinstance(entry, Transaction) for entry in self.log)
+        self.streamed = self._confirmed
         self._begin()
 
     def step(self) -> None:
         choice = self._random.random()
-        if choice < 0.4:
+        if choice < 0.35:
             self.stream()
-        elif choice < 0.7:
+        elif choice < 0.6:
             self.read()
-        else:
+        elif choice < 0.85:
             self.emit()
+        else:
+            self.acknowledge()
+
+    def acknowledge(self, everything: bool = False) -> None:
+        """And confirm, where the notes have all keys that the WAL said must be read again."""
+        length = len(self.log)
+        self._acknowledged = length if everything else self._random.randint(self._acknowledged, length)
+        if self._random.random() < 0.5:
+            self._save()
+        if not self._track.overflowed and self._saved.keys.issuperset(self._keys()):
+            self._confirmed = sum(isinstance(entry, Transaction) for entry in self.log[: self._acknowledged])
+            self._confirmed = min(self._confirmed, self.streamed)
+
+    def _keys(self) -> frozenset[Key]:
+        return frozenset(self._track.reread) | self._track.taken
+
+    def _save(self) -> None:
+        if not self._track.overflowed:
+            self._saved = Notes(self._position, self._filenode, self._keys())
 
     def stream(self) -> None:
         """One transaction, some of its changes told twice."""
@@ -157,7 +195,9 @@ class Relay:
             self._tell(change)
             if self._random.random() < 0.2:
                 self._tell(change)
-            self.copy.apply(change)
+        if self.streamed > self._stored:
+            self._stored = self.streamed
+            self.log.append(transaction)
         self._track.commit(transaction.xid & 0xFFFF_FFFF)
 
     def _tell(self, change: Change) -> None:
@@ -171,7 +211,10 @@ class Relay:
         postgres = self._postgres
         if self._barrier is None:
             self._barrier = {xid for xid, transaction in postgres.running.items() if transaction.changes}
-        if postgres.truncating or self._barrier & postgres.running.keys() or len(self._chunks) >= 2 or self.ended:
+        waits = self._unacknowledged is not None and bool(self._unacknowledged.keys)
+        if postgres.truncating or self._barrier & postgres.running.keys() or waits or self.ended:
+            return
+        if len(self._chunks) >= 2:
             return
         if self._track.overflowed or self._filenode != postgres.filenode:
             self._restart()
@@ -180,7 +223,7 @@ class Relay:
         part = self._plan.next()
         keys: list[Key] = []
         if part is None:
-            if self._chunks:
+            if self._chunks or self._unacknowledged is not None:
                 return
             self._track.drain()
         if self._track.reread_due and not any(chunk.keys for chunk in self._chunks):
@@ -212,14 +255,22 @@ class Relay:
         self._chunks = []
         self._track.restart()
         self._filenode, self._position, self._plan = self._postgres.filenode, START, None
+        self._unacknowledged = None
+        self._save()
 
     def emit(self) -> None:
-        """Between two transactions: part of the chunk that was read first."""
+        """Between two transactions: part of the chunk that was read first, once the one before it is stored."""
+        if self._unacknowledged is not None:
+            if self._acknowledged < len(self.log):
+                return
+            if self._unacknowledged.range is not None:
+                self._position = self._unacknowledged.range.end
+            self._unacknowledged = None
+            self._save()
         if not self._chunks or self.streamed < self._chunks[0].lsn:
             return
         chunk = self._chunks[0]
-        for row in chunk.rows.take(self._random.randrange(1, 4), 1000):
-            self.copy.take(row)
+        self.log += chunk.rows.take(self._random.randrange(1, 4), 1000)
         if chunk.rows.stale:
             self.stale += 1
             for waiting in self._chunks:
@@ -228,29 +279,29 @@ class Relay:
             self._chunks, self._plan = [], None
         elif chunk.rows.exhausted:
             self._close(self._chunks.pop(0))
-            if chunk.range is not None:
-                self._position = chunk.range.end
+            self._unacknowledged = chunk
 
     def _close(self, chunk: Chunk) -> None:
         if not isinstance(chunk.rows, Watermarks):
             self._track.close_window(chunk.rows)  # type: ignore[arg-type]
 
 
-def simulate(seed: int, *, watermarks: bool = False, crashes: bool = False, steps: int = STEPS) -> tuple[Relay, bool]:
-    """The relay at the end, and whether the copy is the table."""
+@dataclass
+class Outcome:
+    violations: int
+    same: bool
+    relay: Relay
+
+
+def simulate(seed: int, *, watermarks: bool = False, crashes: bool = False) -> Outcome:
+    """A whole snapshot while writers write, and what somebody holds who applied the stream."""
     random = Random(seed)
-    identity = random.choice("ddf")
-    postgres = Postgres(random, identity=identity, rows=random.randrange(KEYS + 1))
-    limits = random.choice([(6, 2), (6, 1000), (1000, 3), (1000, 1000)])
+    postgres = Postgres(random, identity=random.choice("ddf"), rows=random.randrange(KEYS + 1))
+    keys_max, reread_max = random.choice([(6, 2), (6, 1000), (1000, 3), (1000, 1000)])
     for _ in range(random.randrange(20)):
         postgres.step()
-    relay = Relay(random, postgres, keys_max=limits[0], reread_max=limits[1], watermarks=watermarks)
-    for transaction in postgres.wal:
-        # Streamed by a relay before this one.
-        for change in transaction.changes:
-            relay.copy.apply(change)
-    relay.streamed = len(postgres.wal)
-    for _ in range(steps):
+    relay = Relay(random, postgres, keys_max=keys_max, reread_max=reread_max, watermarks=watermarks)
+    for _ in range(STEPS):
         postgres.step() if random.random() < 0.5 else relay.step()
         if crashes and random.random() < 0.02 and not relay.ended:
             relay.crash()
@@ -259,44 +310,49 @@ def simulate(seed: int, *, watermarks: bool = False, crashes: bool = False, step
         if relay.ended and relay.streamed == len(postgres.wal):
             break
         relay.stream()
+        relay.acknowledge(everything=True)
         relay.emit()
         relay.read()
     else:
         raise AssertionError("the snapshot does not end")
+    copy = Copy()
+    for entry in relay.log:
+        copy.take(entry) if isinstance(entry, list) else copy.apply_all(entry)
     table = {version.key: (version.stamp, version.big) for version in postgres.visible()}
-    return relay, relay.copy.rows == table
+    return Outcome(copy.violations, copy.rows == table, relay)
 
 
 # Each of these fails if one of the rarer rules is left out.
-@example(seed=97)
-@example(seed=160)
-@example(seed=216)
-@example(seed=393)
-@example(seed=447)
+@example(seed=0)
+@example(seed=72)
+@example(seed=348)
+@example(seed=369)
+@example(seed=503)
+@example(seed=993)
 @given(seed=st.integers(0, 2**40))
 @settings(max_examples=150, deadline=None)
 def test_no_row_goes_back_and_the_copy_is_the_table(seed: int) -> None:
-    relay, same = simulate(seed)
-    assert relay.copy.violations == 0
-    assert same
+    outcome = simulate(seed)
+    assert outcome.violations == 0
+    assert outcome.same
 
 
-@example(seed=268)
-@example(seed=271)
+@example(seed=745)
+@example(seed=950)
 @given(seed=st.integers(0, 2**40))
 @settings(max_examples=100, deadline=None)
 def test_relays_that_end_in_between_change_nothing(seed: int) -> None:
-    relay, same = simulate(seed, crashes=True)
-    assert relay.copy.violations == 0
-    assert same
+    outcome = simulate(seed, crashes=True)
+    assert outcome.violations == 0
+    assert outcome.same
 
 
 def test_the_rule_of_low_and_high_watermarks_puts_rows_back() -> None:
     runs = [simulate(seed, watermarks=True) for seed in range(100)]
-    assert sum(relay.copy.violations for relay, _ in runs) > 0
-    assert not all(same for _, same in runs)
+    assert sum(run.violations for run in runs) > 0
+    assert not all(run.same for run in runs)
 
 
 @pytest.mark.parametrize("event", ["restarts", "stale", "crashes"])
 def test_the_runs_reach_what_is_rare(event: str) -> None:
-    assert any(getattr(simulate(seed, crashes=True)[0], event) for seed in range(20))
+    assert any(getattr(simulate(seed, crashes=True).relay, event) for seed in range(20))

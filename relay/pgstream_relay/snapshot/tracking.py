@@ -41,7 +41,9 @@ class TableTrack:
         self.key_columns = key_columns
         self.reread: dict[Key, None] = {}
         self.taken: set[Key] = set()
-        """Those of the last `take_reread` whose rows have not been emitted."""
+        """Those of the last `take_reread`: until the next one, or the end, their rows may not be stored."""
+        self.emitted: set[Key] = set()
+        """Those of `taken` whose rows were emitted."""
         self.overflowed = False
         self._keys_max = keys_max
         self._reread_max = reread_max
@@ -163,11 +165,12 @@ class TableTrack:
         return bool(self.reread) and (self._draining or len(self.reread) * _REREAD_DUE >= self._reread_max)
 
     def take_reread(self, limit: int) -> list[Key]:
-        """The first keys to be read again; what was taken before counts as read unless it was given back."""
+        """The first keys to be read again; what was taken before counts as stored unless it was given back."""
         keys = list(islice(self.reread, limit))
         for key in keys:
             del self.reread[key]
         self.taken.clear()
+        self.emitted.clear()
         self.taken.update(keys)
         return keys
 
@@ -187,6 +190,7 @@ class TableTrack:
         """The table is read again from its first block."""
         self.reread.clear()
         self.taken.clear()
+        self.emitted.clear()
         self.overflowed = self._draining = False
         self._transactions.forget_incomplete()
         for window in self._windows:
@@ -194,7 +198,9 @@ class TableTrack:
 
     def _lacks(self, key: Key | None) -> bool:
         """Whether readers may not hold the whole row."""
-        return key is not None and (self._open.keys.get(key, False) or key in self.reread or key in self.taken)
+        if key is None:
+            return False
+        return self._open.keys.get(key, False) or key in self.reread or (key in self.taken and key not in self.emitted)
 
     def _add_reread(self, keys: Iterable[Key]) -> None:
         if not self.overflowed:

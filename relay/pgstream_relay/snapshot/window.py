@@ -82,7 +82,7 @@ class Window:
         if not (self.touched or self._track.reread or self._track.taken):
             return self._take_all(rows_max, bytes_max)
         lines, columns, touched, positions = self.read.lines, len(self.shape), self.touched, self._positions
-        reread, taken = self._track.reread, self._track.taken
+        reread, taken, emitted = self._track.reread, self._track.taken, self._track.emitted
         rows: list[RowValues] = []
         size, position = 0, self._position
         while position < len(lines) and len(rows) < rows_max:
@@ -97,7 +97,8 @@ class Window:
             size += len(line)
             # A key that is null can't be among the keys.
             reread.pop(key, None)  # type: ignore[arg-type]
-            taken.discard(key)
+            if key in taken:
+                emitted.add(key)  # type: ignore[arg-type]
             rows.append(row)
         self._position = position
         return rows

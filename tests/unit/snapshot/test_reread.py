@@ -76,6 +76,17 @@ def test_taken_but_not_seen_as_it_is_now() -> None:
     assert reread(stream) == []
 
 
+def test_an_emitted_key_stays_taken_until_the_next_are() -> None:
+    """It may not be stored yet, and whoever notes what must be read again has to note it."""
+    stream = Stream()
+    stream.update(1, whole=False).commit(9)
+    stream.track.take_reread(9)
+    assert taken(stream.window("10:10:", 1)) == [1]
+    assert stream.track.taken == {key(1)}
+    assert stream.track.take_reread(9) == []
+    assert stream.track.taken == set()
+
+
 @pytest.mark.parametrize(("keys", "due"), [(0, False), (24, False), (25, True)])
 def test_due_before_they_are_too_many(keys: int, due: bool) -> None:
     stream = Stream(reread_max=100)
