@@ -57,7 +57,7 @@ class SnapshotStore:
         """Those that have not ended, oldest first."""
         # A schema of an older version has none: whoever upgrades the relay first goes on streaming.
         (known,) = await self._store.rows(
-            "select has_table_privilege(to_regclass('pgstream.snapshots'), 'update') as usable"
+            "select has_any_column_privilege(to_regclass('pgstream.snapshots'), 'update') as usable"
         )
         if not known["usable"]:
             return []
