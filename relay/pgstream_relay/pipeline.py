@@ -358,7 +358,7 @@ class Pipeline:
             plan = plans[oid]
             if not isinstance(plan, RelationPlan):
                 continue
-            if (track := self._tracks.get(oid)) is not None and "truncate" in plan.subjects:
+            if (track := self._tracks.get(oid)) is not None:
                 track.truncated()
             subject = plan.subjects.get("truncate")
             if subject is None or (self._skipping and self._is_stored(plan.target, ordinal)):

@@ -95,12 +95,13 @@ class IncrementalSnapshot:
     @property
     def unsaved(self) -> bool:
         """Whether keys must be read again that the notes do not hold: the WAL that said so must not be forgotten."""
-        saved = self._reread_saved
-        return any(key not in saved for key in self._track.reread) or not saved.issuperset(self._track.taken)
+        saved, track = self._reread_saved, self._track
+        return track.overflowed or any(key not in saved for key in track.reread) or not saved.issuperset(track.taken)
 
     async def save_keys(self) -> None:
-        """Writes the keys that must be read again."""
-        await self._save()
+        """Writes the keys that must be read again; where they were too many, that all must."""
+        if not await self._restart_if_due():
+            await self._save()
 
     async def run(self) -> None:
         """Raises RelayError where the session must end."""
@@ -117,9 +118,16 @@ class IncrementalSnapshot:
 
     async def _run(self) -> None:
         course = self._course
-        await course.obey()
+        if self._notes.stream is None:
+            await course.obey()
         table = self._table = await self._read_table()
         await self._recover(table)
+        if "end" in self._written.marks:
+            # The relay died before it noted that; what must be read again since is no part of this snapshot.
+            await self._finish()
+            return
+        # Only now, where something was written: a stop needs its mark.
+        await course.obey()
         if not self._notes.begun:
             await self._begin(table)
         leaves = await course.read(lambda reader: reader.leaves(self._row.relid))
@@ -127,14 +135,18 @@ class IncrementalSnapshot:
         while True:
             while (leaf := await self._next_leaf()) is not None:
                 await self._scan(leaf)
-            self._track.drain()
-            if not self._loaded and not self._track.reread:
-                break
+            if not self._loaded:
+                # Only then does the track know every key whose row readers may lack.
+                self._track.drain()
+                if not self._track.reread:
+                    break
             await course.obey()
             await self._read_again()
             await self._restart_if_due()
-        if "end" not in self._written.marks:
-            await self._mark("end")
+        await self._mark("end")
+        await self._finish()
+
+    async def _finish(self) -> None:
         self._row.blocks_done = self._row.blocks_total or 0
         await self._end("completed", mark=False)
 
@@ -235,14 +247,17 @@ class IncrementalSnapshot:
                     ahead = asyncio.create_task(self._read_chunk(plan, leaf, position.filenode))
                 try:
                     await self._publish(read)
+                    stale = False
                 except StaleRows:
+                    stale = True
+                if await self._restart_if_due() or self._notes.leaf is not position:
+                    await self._discard(ahead)
+                    return
+                if stale:
                     await self._discard(ahead)
                     ahead = None
                     plan = self._plan(position, leaf)
                     continue
-                if await self._restart_if_due():
-                    await self._discard(ahead)
-                    return
                 assert read.range is not None, "a chunk of a heap has one"
                 position.block, position.offset = read.range.end
                 await self._save()
@@ -336,6 +351,8 @@ class IncrementalSnapshot:
             return
         if loaded:
             del self._loaded[: len(keys)]
+        else:
+            self._track.take_reread(0)  # stored: they count as read
         await self._save()
 
     def _give_back(self, keys: list[Key], *, loaded: bool) -> None:

@@ -117,13 +117,17 @@ class SnapshotRunner:
         busy = {course.row.relid for course in self._courses.values()}
         for row, command in await self._store.read_open():
             course = self._courses.get(row.id)
-            if course is None and row.relid not in busy and len(self._courses) < RUNNING_MAX:
+            # One that had begun is tracked from the session's first change on, whatever it waits for.
+            if course is None and row.relid not in busy and (row.state != "pending" or self._has_room()):
                 course = await self._begin(row)
             if course is not None:
                 course.tell(command)
             busy.add(row.relid)
         if self._unseen:
             asyncio.get_running_loop().call_later(VISIBLE_POLL_SECONDS, self._changed.set)
+
+    def _has_room(self) -> bool:
+        return sum(course.row.state != "paused" for course in self._courses.values()) < RUNNING_MAX
 
     async def _begin(self, row: SnapshotRow) -> Course:
         course = self._courses[row.id] = Course(row, self._store, self._reader, self._emitter, self._nats)
