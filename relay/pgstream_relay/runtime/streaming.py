@@ -83,6 +83,7 @@ class StreamingSession:
             self._outlets,
             source,
             metrics,
+            self._figures,
             event_bytes_max=nats.max_payload,
             wake=self._wake,
             align=self._align_streams,

@@ -19,6 +19,7 @@ from pgstream_relay.event.encoded import EncodedEvent
 from pgstream_relay.event.values import TypeCatalog
 from pgstream_relay.pipeline import Pipeline
 from pgstream_relay.progress import Ledger
+from pgstream_relay.runtime.figures import SessionFigures
 from pgstream_relay.runtime.metrics import DatabaseMetrics
 from pgstream_relay.runtime.publisher.outlets import Outlets
 from pgstream_relay.runtime.snapshots.catalog import Table
@@ -115,6 +116,7 @@ class SnapshotEmitter:
         outlets: Outlets,
         source: Source,
         metrics: DatabaseMetrics,
+        figures: SessionFigures,
         *,
         event_bytes_max: int,
         wake: Callable[[], None],
@@ -128,6 +130,7 @@ class SnapshotEmitter:
         self._outlets = outlets
         self._source = source
         self._metrics = metrics
+        self._figures = figures
         self._event_bytes_max = event_bytes_max
         self._wake_pump = wake
         self._news = asyncio.Event()
@@ -282,6 +285,7 @@ class SnapshotEmitter:
         self._ledger.hand_over(plan.target, len(encoded))
         self._ledger.commit(self._ledger.received_lsn)
         await self._outlets.publish(plan.target, encoded)
+        self._figures.add_size(sum([len(payload) for _, _, payload in encoded]))
 
     def _encode(self, emission: Emission, events: SnapshotEvents, rows: list[list[bytes | None]]) -> list[EncodedEvent]:
         if emission.skip is None:
