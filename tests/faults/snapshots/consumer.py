@@ -22,7 +22,7 @@ KINDS: Final[Mapping[str, str]] = {
     "resurrections": "a snapshot row whose key was deleted, or never there",
     "ahead": "a snapshot row newer than the stream, or of the same version with another content",
     "torn": "a row whose digest is not that of its content",
-    "doubles": "a row, or an id, or a position, that stands in the stream twice",
+    "doubles": "a row without reason to read it again, an id, or a position, that stands in the stream twice",
     "disorder": "Pgstream-Lsn falls, or the numbers of a snapshot are not 1, 2, 3 …",
     "misplaced": "a mark or a row before its snapshot's begin, or behind its end, or none where there must be one",
     "miscounted": "an end whose Pgstream-Rows is not the number of rows",
@@ -42,7 +42,6 @@ class SnapshotRecord:
     method: str
     state: str
     rows_done: int
-    started: bool
 
 
 @dataclass
@@ -51,6 +50,8 @@ class Verdict:
 
     events: int = 0
     snapshot_rows: int = 0
+    read_again: int = 0
+    """Rows that came twice in a snapshot, and had to: an event of the key had lacked a TOAST value."""
     chunks: int = 0
     marks: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
@@ -70,7 +71,8 @@ class Verdict:
     def __str__(self) -> str:
         marks = ", ".join(f"{count} {mark}" for mark, count in sorted(self.marks.items()))
         return (
-            f"{self.events} events, {self.snapshot_rows} snapshot rows in {self.chunks} chunks; marks: {marks}\n"
+            f"{self.events} events, {self.snapshot_rows} snapshot rows in {self.chunks} chunks"
+            f" ({self.read_again} of them once more for a TOAST value); marks: {marks}\n"
             + ", ".join(f"{self.counts[kind]} {kind}" for kind in KINDS)
             + f"; {self.rows_left} rows in the end"
         )
@@ -84,7 +86,8 @@ class _Snapshot:
     state: str = "new"
     rows: int = 0
     number: int = 0
-    versions: set[tuple[Key, int]] = field(default_factory=set)
+    versions: dict[tuple[Key, int], int] = field(default_factory=dict)
+    """Of each row the sequence that it has in the stream."""
 
 
 @dataclass
@@ -99,6 +102,9 @@ class Judge:
     _chunks: set[tuple[str, str]] = field(default_factory=set)
     _ids: set[str] = field(default_factory=set)
     _positions: set[tuple[int, int, str]] = field(default_factory=set)
+    _lacking: set[tuple[str, Key]] = field(default_factory=set)
+    """Keys of events that lacked an unchanged TOAST value. A relay that starts again reads such WAL once more, and
+    their rows with it, also where it had read them after that event."""
     _lsn: int = 0
 
     def take(self, message: Stored) -> None:
@@ -147,6 +153,8 @@ class Judge:
             _apply(self.followers[table.name], table, before, after, full=full)
         if after is not None:
             self._check_digest(message, truth.get(table.key_of(after), after))
+        if "Pgstream-Unchanged" in message.headers:
+            self._lacking.add((table.name, table.key_of(after)))
 
     def _check_digest(self, message: Stored, row: Row) -> None:
         try:
@@ -201,9 +209,11 @@ class Judge:
         snapshot.rows += 1
         if snapshot.state != "begun":
             verdict.count("misplaced", f"{place}: a row, and it is {snapshot.state}")
-        if (key, row["version"]) in snapshot.versions:
-            verdict.count("doubles", f"{place}: the row {key} of version {row['version']} again")
-        snapshot.versions.add((key, row["version"]))
+        first = snapshot.versions.setdefault((key, row["version"]), message.sequence)
+        if first != message.sequence and (table.name, key) in self._lacking:
+            verdict.read_again += 1
+        elif first != message.sequence:
+            verdict.count("doubles", f"{place}: {key} of version {row['version']} is at {first}, too")
         self._check_digest(message, row)
         now = self.truth[table.name].get(key)
         if now is None:
@@ -229,7 +239,7 @@ class Judge:
     def _check_record(self, record: SnapshotRecord) -> None:
         told = self._snapshots.get(str(record.id), _Snapshot(record.table))
         expected = {"completed": "end", "stopped": "stopped", "failed": "failed"}.get(record.state, record.state)
-        if told.state != expected and (record.started or record.state == "completed"):
+        if told.state != expected and (told.state != "new" or record.state == "completed"):
             self.verdict.count("misplaced", f"snapshot {record.id} is {record.state}, the stream says {told.state}")
         elif told.state != "new" and record.rows_done != told.rows:
             words = f"snapshot {record.id}: rows_done {record.rows_done}, and {told.rows} are there"

@@ -47,6 +47,8 @@ SABOTAGES: Final = ("watermark", "barrier")
 OPEN: Final = "state in ('pending', 'running', 'paused')"
 OPEN_MAX: Final = 10
 POLL_SECONDS: Final = 0.05
+CALM: Final = 5
+"""How much slower the writers are in the end."""
 
 
 @dataclass(frozen=True)
@@ -160,10 +162,20 @@ class Stage:
         deadline = time.monotonic() + self.options.settle_seconds
         while not condition():
             if time.monotonic() > deadline:
-                self.failures.append(f"{what} within {self.options.settle_seconds:.0f} s")
+                self.failures.append(f"{what} within {self.options.settle_seconds:.0f} s: {self.situation()}")
                 return False
             time.sleep(POLL_SECONDS)
         return True
+
+    def situation(self) -> str:
+        """Where the relay and the open snapshots stand, for people."""
+        status = self.query("select concat_ws(', ', state, lag_bytes, lag_seconds, error) from pgstream.status")
+        open_rows = self.query(
+            "select string_agg(format('%%s %%s %%s: %%s of %%s blocks %%s', id, table_name, state, blocks_done,"
+            f" blocks_total, error), '; ' order by id) from pgstream.snapshots where {OPEN} and %s",
+            True,
+        )
+        return f"{status}; {open_rows}"
 
     def ensure_relay(self) -> None:
         if not self.relay.running:
@@ -176,8 +188,7 @@ class Stage:
 
     def records(self) -> list[SnapshotRecord]:
         rows = self.connection.execute(
-            "select id, table_name, method, state, rows_done, started_at is not null"
-            " from pgstream.snapshots order by id"
+            "select id, table_name, method, state, rows_done from pgstream.snapshots order by id"
         ).fetchall()
         return [SnapshotRecord(*row) for row in rows]
 
@@ -214,6 +225,8 @@ def kill(stage: Stage) -> None:
 
 
 def terminate(stage: Stage) -> None:
+    active = "select active_pid from pg_replication_slots where slot_name = %s"
+    stage.wait(lambda: stage.query(active, SLOT) is not None, "the relay does not stream")
     code = stage.relay.stop(timeout_seconds=60)
     if code != 0:
         stage.failures.append(f"a relay ended with {code} after SIGTERM")
@@ -239,7 +252,7 @@ def run(options: Options) -> Report:
     report = Report(options)
     with Stage(options) as stage:
         began = time.monotonic()
-        _write_meanwhile(stage, report, lambda: _direct(stage, report.actions))
+        _write_meanwhile(stage, report)
         report.seconds = time.monotonic() - began
         _settle(stage)
         records = stage.records()
@@ -256,7 +269,7 @@ def run(options: Options) -> Report:
     return report
 
 
-def _write_meanwhile(stage: Stage, report: Report, direct: Callable[[], None]) -> None:
+def _write_meanwhile(stage: Stage, report: Report) -> None:
     options = stage.options
     load = Load(stage.dsn, options.seed, options.rows, options.writers, options.large_rows)
     writers = [Writer(load, number) for number in range(options.writers)]
@@ -266,7 +279,13 @@ def _write_meanwhile(stage: Stage, report: Report, direct: Callable[[], None]) -
             for thread in threads:
                 thread.start()
                 stack.callback(thread.finish)
-            direct()
+            _direct(stage, report.actions)
+            # The last snapshots are not to take as long as all the others: these may be many.
+            for writer in writers:
+                writer.pause_seconds *= CALM
+            stage.signal("resume-snapshot", None)
+            stage.signal("incremental-snapshot", None, block_count=options.block_count_max)
+            stage.wait(lambda: stage.open_snapshots() == 0, "the last snapshots were not over")
     finally:
         for thread in threads:
             thread.join()
@@ -277,7 +296,7 @@ def _write_meanwhile(stage: Stage, report: Report, direct: Callable[[], None]) -
 
 
 def _direct(stage: Stage, done: Counter[str]) -> None:
-    """Snapshots come and go; a last one of all tables is carried through while the writers go on."""
+    """Snapshots come and go, with the slow standby and without."""
     options = stage.options
     with ExitStack() as stack:
         if options.standby != "off":
@@ -289,9 +308,6 @@ def _direct(stage: Stage, done: Counter[str]) -> None:
             _act(stage, done, options.seconds - half)
         while stage.rows_done() < options.rows_snapshot and not stage.failures:
             _act(stage, done, 5)
-        stage.signal("resume-snapshot", None)
-        stage.signal("incremental-snapshot", None, block_count=options.block_count_max)
-        stage.wait(lambda: stage.open_snapshots() == 0, "the last snapshots were not over")
 
 
 def _act(stage: Stage, done: Counter[str], seconds: float) -> None:

@@ -25,6 +25,14 @@ from tests.faults.snapshots.tables import (
 
 Shape = Callable[["Writer"], None]
 
+_CUT_OFF: Final = (
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.LockNotAvailable,
+    psycopg.errors.UniqueViolation,
+    psycopg.errors.SerializationFailure,
+)
+"""The last is a row that another transaction moved to another partition."""
+
 
 @dataclass(frozen=True)
 class Load:
@@ -35,7 +43,7 @@ class Load:
     rows: int
     writers: int = 5
     large_rows: int = 20_000
-    pause_seconds: float = 0.01
+    pause_seconds: float = 0.02
 
 
 class Writer(threading.Thread):
@@ -45,6 +53,7 @@ class Writer(threading.Thread):
         super().__init__(name=f"writer-{number}", daemon=True)
         self.load = load
         self.number = number
+        self.pause_seconds = load.pause_seconds
         self.random = random.Random(f"{load.seed}-{number}")
         self.transactions: Counter[str] = Counter()
         self.failure: BaseException | None = None
@@ -62,7 +71,7 @@ class Writer(threading.Thread):
                 self.connection.execute("set lock_timeout = '3s'")
                 if self.number == 0:
                     self._attempt(large)
-                while not self._stopped.wait(self.random.expovariate(1 / self.load.pause_seconds)):
+                while not self._stopped.wait(self.random.expovariate(1 / self.pause_seconds)):
                     self._attempt(self.random.choices(shapes, weights)[0])
         except BaseException as error:  # told to whoever joins the thread
             self.failure = error
@@ -71,7 +80,7 @@ class Writer(threading.Thread):
         try:
             shape(self)
             self.transactions[shape.__name__] += 1
-        except (psycopg.errors.DeadlockDetected, psycopg.errors.LockNotAvailable, psycopg.errors.UniqueViolation):
+        except _CUT_OFF:
             if self.connection.info.transaction_status != TransactionStatus.IDLE:
                 self.connection.rollback()
             self.transactions["cut off"] += 1
