@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import uuid
 from collections.abc import Callable
 from io import BufferedReader
 from typing import Any, Final
@@ -12,7 +13,6 @@ from tests.faults.judge import Stored
 
 READ_TIMEOUT_SECONDS: Final = 120.0
 _BUFFER_BYTES: Final = 1 << 20
-_INBOX: Final = "_INBOX.stress"
 _CONNECT: Final = 'CONNECT {"verbose":false,"headers":true,"no_responders":true}\r\n'
 _STALLED: Final = "Nats-Consumer-Stalled"
 
@@ -21,10 +21,10 @@ def read_stream(port: int, stream: str, take: Callable[[Stored], None]) -> None:
     """Hands over all messages of a stream, in order. Raises RuntimeError where one is missing, and TimeoutError."""
     with socket.create_connection(("127.0.0.1", port), timeout=READ_TIMEOUT_SECONDS) as connection:
         session = _Session(connection)
-        session.send(f"{_CONNECT}SUB {_INBOX}.answer 1\r\nSUB {_INBOX}.messages 2\r\n")
+        session.send(f"{_CONNECT}SUB {session.inbox}.answer 1\r\nSUB {session.inbox}.messages 2\r\n")
         last = session.request(f"STREAM.INFO.{stream}", {})["state"]["last_seq"]
         config = {
-            "deliver_subject": f"{_INBOX}.messages", "deliver_policy": "all", "ack_policy": "none",
+            "deliver_subject": f"{session.inbox}.messages", "deliver_policy": "all", "ack_policy": "none",
             "mem_storage": True, "flow_control": True, "idle_heartbeat": 5_000_000_000,
         }  # fmt: skip
         session.request(f"CONSUMER.CREATE.{stream}", {"stream_name": stream, "config": config})
@@ -50,6 +50,8 @@ class _Session:
     """A NATS connection that is used by one reader."""
 
     def __init__(self, connection: socket.socket) -> None:
+        # The consumer of a reader before this one may still be there.
+        self.inbox = f"_INBOX.stress{uuid.uuid4().hex}"
         self._connection = connection
         self._file = BufferedReader(socket.SocketIO(connection, "r"), _BUFFER_BYTES)
 
@@ -59,7 +61,7 @@ class _Session:
     def request(self, subject: str, body: dict[str, Any]) -> dict[str, Any]:
         """An answer of the JetStream API."""
         payload = json.dumps(body)
-        self.send(f"PUB $JS.API.{subject} {_INBOX}.answer {len(payload)}\r\n{payload}\r\n")
+        self.send(f"PUB $JS.API.{subject} {self.inbox}.answer {len(payload)}\r\n{payload}\r\n")
         answer: dict[str, Any] = json.loads(self.receive()[3])
         if "error" in answer:
             raise RuntimeError(f"{subject}: {answer['error']['description']}")

@@ -1,0 +1,1 @@
+"""Full snapshots: exact under writers, kills and outages; what keeps one from its point, and what is said then."""
