@@ -209,3 +209,38 @@ def test_an_upgrade_brings_them_into_the_publication(control: Connection) -> Non
     assert value(control, "select pgstream.is_published('pgstream.signals'::regclass)") is True
     assert value(control, "select relreplident::text from pg_class where oid = 'pgstream.signals'::regclass") == "f"
     assert value(control, "select pgstream.is_published('pgstream.snapshots'::regclass)") is False
+
+
+def test_a_name_that_may_be_two_tables(shop: Connection) -> None:
+    shop.execute('create schema a; create table a.b (id int primary key); create table "a.b" (id int primary key)')
+    shop.execute("insert into pgstream.tables (table_schema, table_name) values ('a', 'b')")
+    signal(shop, "incremental-snapshot", ["a.b"])  # the other is not streamed
+    shop.execute("insert into pgstream.tables (table_name) values ('a.b')")
+    assert_refused(
+        shop,
+        "insert into pgstream.signals (type, tables) values ('incremental-snapshot', '{a.b}')",
+        "pgstream_table_ambiguous",
+        hint="Quote",
+    )
+    signal(shop, "incremental-snapshot", ['"a"."b"', 'public."a.b"'])
+    assert [(schema, name) for schema, name, _, _ in rows(shop, SNAPSHOT_ROWS)] == [
+        ("a", "b"),
+        ("a", "b"),
+        ("public", "a.b"),
+    ]
+
+
+def test_a_table_that_was_dropped_or_renamed(shop: Connection) -> None:
+    signal(shop, "incremental-snapshot", ["orders", "by_index"])
+    shop.execute("alter table orders rename to sales")
+    shop.execute("drop table by_index")
+    signal(shop, "pause-snapshot", ["sales"])
+    signal(shop, "stop-snapshot", ["by_index"])
+    assert rows(shop, "select type from pgstream.snapshot_commands order by snapshot_id") == [
+        ("pause-snapshot",),
+        ("stop-snapshot",),
+    ]
+    assert rows(shop, "select tables from pgstream.signals where id > 1 order by id") == [
+        (["public.sales"],),
+        (["public.by_index"],),
+    ]
