@@ -57,7 +57,7 @@ async def _run(lab: Lab, rates: Sequence[int], seconds: int, tell: Tell) -> None
                 before = _acknowledged(relay.url)
                 milliseconds = await _load(lab, client, relay, rate, seconds)
                 count, total = (now - then for now, then in zip(_acknowledged(relay.url), before, strict=True))
-                figures = [_quantile(milliseconds, share) for share in (*QUANTILES, 1.0)]
+                figures = [quantile(milliseconds, share) for share in (*QUANTILES, 1.0)]
                 mean = total / count * 1e3 if count else float("nan")
                 tell(f"{rate:>12,}{len(milliseconds) / seconds:>12,.0f}"
                      + "".join(f"{figure:>10.2f}" for figure in (*figures, mean)[:-1]) + f"{mean:>13.2f}")  # fmt: skip
@@ -107,7 +107,7 @@ async def _read_delays(client: Client, stream: str, first: int, count: int) -> l
     return delays
 
 
-def _quantile(ordered: Sequence[float], share: float) -> float:
+def quantile(ordered: Sequence[float], share: float) -> float:
     """The smallest value that at least this share does not exceed."""
     return ordered[max(ceil(share * len(ordered)) - 1, 0)] if ordered else float("nan")
 

@@ -103,6 +103,11 @@ class ControlStore:
     async def close(self) -> None:
         await self._connection.close()
 
+    @property
+    def server_version(self) -> int:
+        """Of Postgres, such as 180006."""
+        return self._connection.info.server_version
+
     async def read_state(self) -> KeptState:
         """The settings to start from. Raises NotInstalled, SettingsOfACopy."""
         row = await self._one("select to_regclass('pgstream.relay_state') is not null as installed")

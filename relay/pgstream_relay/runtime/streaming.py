@@ -33,6 +33,7 @@ from pgstream_relay.runtime.postgres_errors import ServerUnavailable
 from pgstream_relay.runtime.publisher.outlets import Outlets
 from pgstream_relay.runtime.replication import Batch, ReplicationSession
 from pgstream_relay.runtime.snapshots.emitter import SnapshotEmitter, Standstill
+from pgstream_relay.runtime.snapshots.pace import Pace
 from pgstream_relay.runtime.snapshots.runner import SnapshotRunner
 from pgstream_relay.runtime.snapshots.store import SnapshotStore
 from pgstream_relay.source import Source
@@ -77,6 +78,8 @@ class StreamingSession:
         self._pipeline = Pipeline(control, source, self._ledger, event_bytes_max=nats.max_payload)
         self._outlets = Outlets(nats, source)
         self._figures = SessionFigures(control, self._pipeline, self._ledger, self._outlets, health, metrics)
+        snapshots = SnapshotStore(store)
+        self._pace = Pace(snapshots, self._ledger)
         self._emitter = SnapshotEmitter(
             self._pipeline,
             self._ledger,
@@ -84,13 +87,12 @@ class StreamingSession:
             source,
             metrics,
             self._figures,
+            self._pace,
             event_bytes_max=nats.max_payload,
             wake=self._wake,
             align=self._align_streams,
         )
-        self._snapshots = SnapshotRunner(
-            dsn, SnapshotStore(store), self._pipeline, self._ledger, self._emitter, nats, health
-        )
+        self._snapshots = SnapshotRunner(dsn, snapshots, self._pipeline, self._ledger, self._emitter, nats, health)
         self._shutdown = ShutdownDetector()
         self._status_at = 0.0
         self._reported_lsn = start_lsn
@@ -142,7 +144,9 @@ class StreamingSession:
         """
         pump = asyncio.create_task(self._pump(ready))
         # The pump ends when it is stopped; the others never do by themselves.
-        others = [asyncio.create_task(self._keep_in_touch()), asyncio.create_task(self._snapshots.run())]
+        others = [
+            asyncio.create_task(other) for other in (self._keep_in_touch(), self._snapshots.run(), self._pace.run())
+        ]
         stopper = asyncio.create_task(self._stop_pump(stop, pump))
         try:
             await asyncio.wait({pump, *others}, return_when=asyncio.FIRST_COMPLETED)
@@ -194,7 +198,7 @@ class StreamingSession:
         if self._emitter.due or (standstill is not None and standstill.lsn is None):
             return []
         try:
-            async with asyncio.timeout(None) as self._nap:
+            async with asyncio.timeout(self._emitter.patience_seconds) as self._nap:
                 return await self._read()
         except TimeoutError:
             return []

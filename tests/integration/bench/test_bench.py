@@ -46,3 +46,9 @@ def test_a_peer_that_fails_does_not_take_the_others_figures_with_it(tmp_path: Pa
 def test_latency() -> None:
     output = run_bench("--case", "latency", "--rate", "50", "--seconds", "1")
     assert "p999" in output
+
+
+def test_snapshot() -> None:
+    output = run_bench("--case", "snapshot", "--rows", "20000")
+    assert "20,000 rows of" in output
+    assert "longest transaction" in output

@@ -7,7 +7,6 @@ of it.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -23,16 +22,13 @@ from pgstream_relay.runtime.figures import SessionFigures
 from pgstream_relay.runtime.metrics import DatabaseMetrics
 from pgstream_relay.runtime.publisher.outlets import Outlets
 from pgstream_relay.runtime.snapshots.catalog import Table
+from pgstream_relay.runtime.snapshots.pace import LAGGING_PAUSE_SECONDS, Pace
 from pgstream_relay.snapshot.events import SnapshotEvents
 from pgstream_relay.source import Source
 
 SLICE_ROWS_MAX: Final = 250
 SLICE_BYTES_MAX: Final = 256 * 1024
 """What live events may have to wait for."""
-LAG_SECONDS_MAX: Final = 1.0
-"""Where the stream is further behind than this, snapshots give way:"""
-LAGGING_PAUSE_SECONDS: Final = 0.25
-"""so long from one slice to the next."""
 
 
 class NotPublished(Exception):
@@ -117,6 +113,7 @@ class SnapshotEmitter:
         source: Source,
         metrics: DatabaseMetrics,
         figures: SessionFigures,
+        pace: Pace,
         *,
         event_bytes_max: int,
         wake: Callable[[], None],
@@ -131,6 +128,7 @@ class SnapshotEmitter:
         self._source = source
         self._metrics = metrics
         self._figures = figures
+        self._pace = pace
         self._event_bytes_max = event_bytes_max
         self._wake_pump = wake
         self._news = asyncio.Event()
@@ -138,18 +136,19 @@ class SnapshotEmitter:
         self._waiting: deque[Emission] = deque()
         self._unacknowledged: list[Emission] = []
         self._last_id_ms = 0
-        self._emitted_at = 0.0
 
     async def publish(self, emission: Emission) -> None:
         """Returns when NATS has all of it. Raises NotPublished, StaleRows."""
         emission.id_ms = self._last_id_ms = max(emission.read_at_us // 1000, self._last_id_ms + 1)
         self._waiting.append(emission)
+        self._set_pace()
         self._wake()
         try:
             await emission.done
         finally:
             if emission in self._waiting:
                 self._waiting.remove(emission)
+            self._set_pace()
 
     def stand_still(self) -> Standstill:
         """The database's events wait from `begun` on, until `go_on`. For whoever has `full_turn`."""
@@ -182,21 +181,32 @@ class SnapshotEmitter:
     @property
     def due(self) -> bool:
         """Whether something may be emitted now."""
-        pipeline = self._pipeline
-        if pipeline.in_transaction:
+        if self._pipeline.in_transaction or self._gives_way:
             return False
         received = self._ledger.received_lsn
         return any(emission.lsn <= received for emission in self._waiting)
 
+    @property
+    def patience_seconds(self) -> float | None:
+        """How long the pump may wait for changes alone."""
+        return LAGGING_PAUSE_SECONDS if self._waiting and self._gives_way else None
+
     def wake_lsn(self) -> int | None:
         """Where the pipeline should stop for `emit` while live events keep coming; None: not soon."""
-        if not self._waiting:
-            return None
-        now = time.time()
-        behind = now - self._pipeline.last_commit_us / 1e6
-        if behind > LAG_SECONDS_MAX and now - self._emitted_at < LAGGING_PAUSE_SECONDS:
+        if not self._waiting or self._gives_way:
             return None
         return min(emission.lsn for emission in self._waiting)
+
+    @property
+    def _gives_way(self) -> bool:
+        # During a standstill no message would come, and live events wait in any case.
+        return self.standstill is None and self._pace.gives_way
+
+    def _set_pace(self) -> None:
+        if self._waiting and self.standstill is None:
+            self._pace.active.set()
+        else:
+            self._pace.active.clear()
 
     async def emit(self) -> None:
         """One slice of what waits longest and may come here. Raises RelayError."""
@@ -204,7 +214,7 @@ class SnapshotEmitter:
         emission = next((waiting for waiting in self._waiting if waiting.lsn <= received), None)
         if emission is None:
             return
-        self._emitted_at = time.time()
+        self._pace.emitted()
         if self._pipeline.streams_outdated:
             await self._align()
         self._waiting.remove(emission)

@@ -25,8 +25,9 @@ from pgstream_relay.snapshot.touch import Key
 from pgstream_relay.snapshot.tracking import TableTrack
 from pgstream_relay.snapshot.window import KeyMissing, Window
 
-BLOCK_COUNT: Final = 64
-BLOCK_COUNT_MAX: Final = 1024
+BLOCK_COUNT: Final = 32
+BLOCK_COUNT_MAX: Final = 128
+"""Heap blocks of a chunk, where the signal's options do not say."""
 CHUNK_BYTES_MAX: Final = 8 * 1024 * 1024
 REREAD_KEYS_MAX: Final = 500
 BARRIER_POLL_SECONDS: Final = 0.05

@@ -34,6 +34,7 @@ from pgstream_relay.runtime.snapshots.catalog import (
     read_transactions,
     read_writers,
 )
+from pgstream_relay.runtime.snapshots.wal_message import message_call
 from pgstream_relay.snapshot.visibility import XidSnapshot
 from pgstream_relay.snapshot.window import ChunkRead
 
@@ -56,7 +57,6 @@ SESSION_SETTINGS: Final = {
 BATCH_BYTES: Final = 256 * 1024
 """So much text at most is handed out at once."""
 CANCEL_SECONDS: Final = 5.0
-FLUSHING_MESSAGES_VERSION: Final = 170000
 TRANSACTION_TIMEOUT_VERSION: Final = 170000
 
 
@@ -96,7 +96,6 @@ class ChunkReader:
         self._connection = connection
         self._pgconn = connection.pgconn
         self._readiness = Readiness(connection.pgconn.socket)
-        self._flushes = connection.info.server_version >= FLUSHING_MESSAGES_VERSION
         self._limits_transactions = connection.info.server_version >= TRANSACTION_TIMEOUT_VERSION
 
     @classmethod
@@ -142,10 +141,7 @@ class ChunkReader:
 
     async def nudge(self) -> None:
         """Has the server flush its WAL and send the position: on a quiet server it would take its time."""
-        if self._flushes:
-            await self._connection.execute("select pg_logical_emit_message(false, 'pgstream.snapshot', '', true)")
-        else:
-            await self._connection.execute("select pg_logical_emit_message(true, 'pgstream.snapshot', '')")
+        await self._connection.execute(f"select {message_call(self._connection.info.server_version)}")
 
     async def table(self, oid: int) -> Table | None:
         """None where the table is gone."""

@@ -6,7 +6,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from pgstream_relay.pgoutput.lsn import parse_lsn
 from pgstream_relay.runtime.control_store import ControlStore
+from pgstream_relay.runtime.snapshots.wal_message import message_call
 from pgstream_relay.snapshot.visibility import XidSnapshot
 
 OPEN_STATES: Final = ("pending", "running", "paused")
@@ -84,6 +86,12 @@ class SnapshotStore:
             command_id, command = row.pop("last_command_id"), row.pop("last_command")
             found.append((SnapshotRow(**row), Command(command_id, command) if command is not None else None))
         return found
+
+    async def write_message(self) -> int:
+        """Puts a message into the WAL; the position that the stream has passed when it brings it."""
+        call = message_call(self._store.server_version)
+        (row,) = await self._store.rows(f"select pg_current_wal_insert_lsn()::text as lsn, {call}")
+        return parse_lsn(row["lsn"])
 
     async def save(self, row: SnapshotRow) -> None:
         """Writes what may change of a row."""
