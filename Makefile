@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test chaos lint bench lock clean
+.PHONY: demo test chaos stress lint bench lock clean
 
 demo: .venv/.demo
 	$(BIN)/pgstream demo
@@ -15,6 +15,11 @@ SEED ?= 1
 KILLS ?= 100
 chaos: .venv/.dev
 	$(BIN)/python -m tests.faults.chaos --seed $(SEED) --kills $(KILLS) $(CHAOS)
+
+# The stress test of snapshots, at least SECONDS and 300,000 rows: make stress STRESS='--standby on' (or --sabotage watermark).
+SECONDS ?= 300
+stress: .venv/.dev
+	$(BIN)/python -m tests.faults.snapshots --seed $(SEED) --seconds $(SECONDS) $(STRESS)
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

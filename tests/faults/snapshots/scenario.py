@@ -43,7 +43,8 @@ POSTGRES_SETTINGS: Final = {
     "max_wal_size": "4GB",
 }
 STANDBYS: Final = ("on", "off", "half")
-SABOTAGES: Final = ("watermark", "barrier")
+SABOTAGES: Final = {"watermark": "low and high watermark in place of visibility", "barrier": "no barrier at a start"}
+"""What tests.faults.snapshots.sabotage can do to a relay."""
 OPEN: Final = "state in ('pending', 'running', 'paused')"
 OPEN_MAX: Final = 10
 POLL_SECONDS: Final = 0.05
@@ -91,7 +92,7 @@ class Report:
         options = self.options
         lines = [
             f"seed {options.seed}, slow synchronous standby {options.standby}"
-            + (f", relay without its {options.sabotage} rule" if options.sabotage else ""),
+            + (f"; sabotage: {SABOTAGES[options.sabotage]}" if options.sabotage else ""),
             f"{self.actions.total()} actions in {self.seconds:.0f} s: {_counts(self.actions)}",
             f"{self.transactions.total()} transactions by writers: {_counts(self.transactions)}",
             f"{self.states.total()} snapshots: {_counts(self.states)}",
