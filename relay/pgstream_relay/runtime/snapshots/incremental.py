@@ -10,13 +10,14 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from pgstream_relay.runtime.snapshots.catalog import Leaf, Table
 from pgstream_relay.runtime.snapshots.course import Course, Stopped
 from pgstream_relay.runtime.snapshots.emitter import Emission, NotPublished, RowCount, StaleRows
 from pgstream_relay.runtime.snapshots.failures import SnapshotFailed, key_gone, not_published, table_gone
+from pgstream_relay.runtime.snapshots.notes import LeafPosition, Notes
 from pgstream_relay.runtime.snapshots.reader import Chunk, ChunkTooLarge, TableChanged, quote_name, quote_text
 from pgstream_relay.runtime.snapshots.recovery import Written
 from pgstream_relay.runtime.snapshots.unwritten import Unwritten
@@ -31,40 +32,6 @@ BLOCK_COUNT_MAX: Final = 128
 CHUNK_BYTES_MAX: Final = 8 * 1024 * 1024
 REREAD_KEYS_MAX: Final = 500
 BARRIER_POLL_SECONDS: Final = 0.05
-
-
-@dataclass(slots=True)
-class LeafPosition:
-    """Of a heap that is being read: everything before (block, offset) of the file `filenode` is in NATS."""
-
-    oid: int
-    filenode: int
-    blocks: int
-    block: int = 0
-    offset: int = 0
-
-
-@dataclass(slots=True)
-class Notes:
-    """`pgstream.snapshots.position` as JSON: where to go on."""
-
-    stream: str | None = None
-    subject: str = ""
-    sequence: int = 0
-    begun: bool = False
-    leaf: LeafPosition | None = None
-    leaves_done: list[int] = field(default_factory=list)
-    blocks_before: int = 0
-    """In leaves that are done."""
-    reread: list[list[str]] = field(default_factory=list)
-
-    @classmethod
-    def parse(cls, document: dict[str, Any]) -> Notes:
-        """From what `asdict` gave; empty for a snapshot that has not begun."""
-        notes = cls(**document)
-        if document.get("leaf"):
-            notes.leaf = LeafPosition(**document["leaf"])
-        return notes
 
 
 @dataclass(slots=True)
