@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from signal import SIGCONT, SIGSTOP
 from typing import Any, Final, NamedTuple
 
 from nats.js.errors import NotFoundError
 
+from pgstream_installer.embedded import EmbeddedNats
 from tests.support.relay import connected, eventually
 from tests.support.streamed import StreamedDatabase
 
@@ -74,6 +79,36 @@ async def published(streamed: StreamedDatabase, table: str = "k") -> int:
         except NotFoundError:
             return 0
     return (info.state.subjects or {}).get(subject, 0)
+
+
+def readers(streamed: StreamedDatabase) -> list[int]:
+    """The processes of Postgres that read for a full snapshot, in transactions that stay open."""
+    found = streamed.execute(
+        "select a.pid from pg_stat_activity a where a.datname = current_database() and a.xact_start is not null"
+        " and a.pid <> pg_backend_pid() and a.backend_type = 'client backend' and exists ("
+        "   select from pg_locks l where l.pid = a.pid and l.mode = 'AccessShareLock'"
+        "      and l.relation in (select relid from pgstream.tables))"
+    )
+    return [pid for (pid,) in found]
+
+
+@contextmanager
+def frozen(nats: EmbeddedNats) -> Iterator[None]:
+    """nats-server takes nothing: whoever publishes comes to a halt."""
+    os.kill(nats.pid, SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(nats.pid, SIGCONT)
+
+
+@asynccontextmanager
+async def halted(streamed: StreamedDatabase, table: str = "k") -> AsyncIterator[None]:
+    """A full snapshot that has begun and does not get on, for the length of a block."""
+    signal(streamed, "full-snapshot", table)
+    await wait_for(streamed, "running", table=table)
+    with frozen(streamed.nats):
+        yield
 
 
 async def wait_for_rows(streamed: StreamedDatabase, more_than: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import uuid
+from collections import deque
 from collections.abc import Callable
 from io import BufferedReader
 from typing import Any, Final
@@ -53,6 +54,7 @@ class _Session:
         # The consumer of a reader before this one may still be there.
         self.inbox = f"_INBOX.stress{uuid.uuid4().hex}"
         self._connection = connection
+        self._early: deque[tuple[str, str, bytes, bytes]] = deque()
         self._file = BufferedReader(socket.SocketIO(connection, "r"), _BUFFER_BYTES)
 
     def send(self, text: str) -> None:
@@ -62,13 +64,19 @@ class _Session:
         """An answer of the JetStream API."""
         payload = json.dumps(body)
         self.send(f"PUB $JS.API.{subject} {self.inbox}.answer {len(payload)}\r\n{payload}\r\n")
-        answer: dict[str, Any] = json.loads(self.receive()[3])
+        # A new consumer's first messages may come before the answer that there is one.
+        while (message := self._read())[0] != f"{self.inbox}.answer":
+            self._early.append(message)
+        answer: dict[str, Any] = json.loads(message[3])
         if "error" in answer:
             raise RuntimeError(f"{subject}: {answer['error']['description']}")
         return answer
 
     def receive(self) -> tuple[str, str, bytes, bytes]:
         """The next message: subject (that it was published on), reply subject or "", header block, payload."""
+        return self._early.popleft() if self._early else self._read()
+
+    def _read(self) -> tuple[str, str, bytes, bytes]:
         while True:
             line = self._file.readline()
             words = line.split()

@@ -48,7 +48,7 @@ RANGE_BLOCKS: Final = 2048
 """Heap blocks that a reader takes at once."""
 SAVE_SECONDS: Final = 1.0
 CHECK_SECONDS: Final = 0.25
-"""How soon a command is obeyed while nothing else happens."""
+"""How often it is asked whether to go on."""
 BATCH_ROWS: Final = 5000
 BATCH_BYTES: Final = 1024 * 1024
 
@@ -98,16 +98,20 @@ class Lines:
 
 
 class FullSnapshot:
-    """`run` returns when the snapshot has ended, well or not. Cancelled, it leaves all for the next relay."""
+    """`run` returns when the snapshot has ended, well or not. Cancelled, it leaves all for the next relay.
+
+    `look` has somebody look for commands: no signal is met in the WAL while nobody reads it.
+    """
 
     unsaved = False
     """It needs no WAL of before its point."""
 
-    def __init__(self, course: Course, dsn: str, slot_room: SlotRoom) -> None:
+    def __init__(self, course: Course, dsn: str, slot_room: SlotRoom, look: Callable[[], None]) -> None:
         self._course = course
         self._row = course.row
         self._dsn = dsn
         self._slot_room = slot_room
+        self._look_for_commands = look
         self._notes = Notes(**course.row.position)
         self._count = RowCount()
         self._sequence = 0
@@ -180,11 +184,7 @@ class FullSnapshot:
             leaves = await self._lock(aide, readers)
             # The callback runs before the connections are closed: nobody has to wait for that.
             stack.callback(self._course.emitter.go_on)
-            await self._stand_at_point(aide, readers)
-            if {leaf.oid for leaf in await aide.leaves(self._row.relid)} != {leaf.oid for leaf in leaves}:
-                raise NotNow("partitions have come or gone: begins again", "nothing to do", 0)
-            await self._course.note(None, None)
-            await self._read_all(aide, readers, leaves)
+            await self._guard(self._run_locked(aide, readers, leaves))
         except psycopg.Error as error:
             raise explain_full_failure(error, self._course.name, role) from None
 
@@ -205,17 +205,40 @@ class FullSnapshot:
             await reader.hold([leaf.name for leaf in leaves])
         return leaves
 
+    async def _run_locked(self, aide: ChunkReader, readers: list[ChunkReader], leaves: list[Leaf]) -> None:
+        await self._stand_at_point(aide, readers)
+        if {leaf.oid for leaf in await aide.leaves(self._row.relid)} != {leaf.oid for leaf in leaves}:
+            raise NotNow("partitions have come or gone: begins again", "nothing to do", 0)
+        await self._course.note(None, None)
+        await self._read_all(aide, readers, leaves)
+
+    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
+        """Whatever the work waits for: a command, or a slot in danger, ends it."""
+        task = asyncio.create_task(work)
+        try:
+            while not task.done():
+                await asyncio.wait([task], timeout=CHECK_SECONDS)
+                if time.monotonic() - self._saved_at > SAVE_SECONDS and not task.done():
+                    self._look_for_commands()
+                    await self._save()
+                if not task.done():
+                    self._check()
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        task.result()
+
     async def _stand_at_point(self, aide: ChunkReader, readers: list[ChunkReader]) -> None:
         """Until the stream stands at a point, and the readers see the table as it was there."""
         emitter = self._course.emitter
         walsender = await connect_for_slot(self._dsn)
         try:
             standstill = emitter.stand_still()
-            await self._await(standstill.begun)
+            await standstill.begun.wait()
             point = await self._find_point(aide, walsender)
             emitter.until(point.lsn)
             await aide.nudge()
-            await self._await(standstill.reached)
+            await standstill.reached.wait()
             for reader in readers:
                 await self._adopt(reader, point)
         finally:
@@ -232,13 +255,6 @@ class FullSnapshot:
         except psycopg.Error:
             # The walsender is gone, or the reader.
             raise broken_off() from None
-
-    async def _await(self, event: asyncio.Event) -> None:
-        while not event.is_set():
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(CHECK_SECONDS):
-                    await event.wait()
-            self._check()
 
     def _obey(self) -> None:
         """Raises Interrupted."""
@@ -296,19 +312,12 @@ class FullSnapshot:
             if batch:
                 await self._publish(table, types, batch, read_at_us)
             self._row.blocks_done += (leaf.blocks if end is None else end) - first
-            await self._progress()
 
     async def _publish(self, table: Table, types: TypeCatalog, lines: list[bytes], read_at_us: int) -> None:
         emission = self._emission(table, types, read_at_us)
         emission.rows = Lines(lines, len(table.relation.columns))
         await self._course.emitter.publish(emission)
         self._note_place(emission)
-        await self._progress()
-
-    async def _progress(self) -> None:
-        if time.monotonic() - self._saved_at > SAVE_SECONDS:
-            await self._save()
-        self._check()
 
     # Marks and notes.
 

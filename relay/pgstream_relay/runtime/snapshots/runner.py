@@ -134,7 +134,7 @@ class SnapshotRunner:
         log.info("snapshot begins or goes on", snapshot=row.id, table=course.name, rows_done=row.rows_done)
         snapshot: IncrementalSnapshot | FullSnapshot
         if row.method == "full":
-            snapshot = FullSnapshot(course, self._dsn, self._slot_room)
+            snapshot = FullSnapshot(course, self._dsn, self._slot_room, self._changed.set)
         else:
             table = await course.read(lambda reader: reader.table(row.relid))
             track = TableTrack(table.key if table is not None else ())
