@@ -13,7 +13,8 @@ import re
 import subprocess
 import tempfile
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from math import ceil
 from pathlib import Path
@@ -75,29 +76,43 @@ async def _load(lab: Lab, client: Client, relay: RelayProcess, rate: int, second
         if asyncio.get_running_loop().time() > deadline:
             raise BenchError(f"not all of {count} events came within {SETTLE_SECONDS:.0f} s of the load's end")
         await asyncio.sleep(POLL_SECONDS)
-    return sorted(await _read_delays(client, lab.stream, first, count))
+    return sorted(await read_delays(client, lab.stream, count, first=first))
 
 
-def _write(lab: Lab, rate: int, seconds: int) -> int:
-    """pgbench, at random moments of that rate; how many transactions there were."""
+@contextmanager
+def pgbench(lab: Lab, rate: int, seconds: int) -> Iterator[subprocess.Popen[str]]:
+    """Single-row transactions at random moments of that rate; stopped where it runs at the end of the block."""
     values = ", ".join(TEN_COLUMNS.values)
     with tempfile.TemporaryDirectory(prefix="pgstream-bench-") as directory:
         script = Path(directory) / "insert.sql"
         script.write_text(f"insert into {TEN_COLUMNS.name} select {values} from nextval('key') as i\n")
-        done = subprocess.run(
+        process = subprocess.Popen(
             [str(postgres_bin_directory() / "pgbench"), "--no-vacuum", "--protocol", "prepared", "--client",
              str(CLIENTS), "--rate", str(rate), "--time", str(seconds), "--file", str(script), lab.dsn],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, env=clean_environment(), check=False,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env=clean_environment(),
         )  # fmt: skip
-    found = re.search(r"transactions actually processed: (\d+)", done.stdout)
-    if done.returncode != 0 or found is None:
-        raise BenchError(f"pgbench ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.communicate()
+
+
+def _write(lab: Lab, rate: int, seconds: int) -> int:
+    """pgbench, at random moments of that rate; how many transactions there were."""
+    with pgbench(lab, rate, seconds) as process:
+        output, _ = process.communicate()
+    found = re.search(r"transactions actually processed: (\d+)", output)
+    if process.returncode != 0 or found is None:
+        raise BenchError(f"pgbench ended with {process.returncode}:\n{output}")
     return int(found[1])
 
 
-async def _read_delays(client: Client, stream: str, first: int, count: int) -> list[float]:
+async def read_delays(client: Client, stream: str, count: int, *, subject: str = ">", first: int = 1) -> list[float]:
+    """From commit to JetStream in ms, of `count` events on `subject` from sequence `first` on."""
     start = ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=first)
-    subscription = await client.jetstream().subscribe(">", stream=stream, ordered_consumer=True, config=start)
+    subscription = await client.jetstream().subscribe(subject, stream=stream, ordered_consumer=True, config=start)
     delays: list[float] = []
     for _ in range(count):
         message = await subscription.next_msg(timeout=30)

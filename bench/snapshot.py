@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
-from pathlib import Path
 
 from nats.aio.client import Client
-from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from bench.errors import BenchError
 from bench.jetstream import connected
-from bench.lab import Lab, clean_environment
-from bench.latency import CLIENTS, QUANTILES, quantile
+from bench.lab import Lab
+from bench.latency import QUANTILES, pgbench, quantile, read_delays
 from bench.readings import read_process
 from bench.relay import RelayProcess
 from bench.report import Tell
 from bench.tables import TEN_COLUMNS, Table
-from pgstream_installer.embedded import postgres_bin_directory
 
 NARROW = Table(
     "narrow",
@@ -32,6 +24,7 @@ NARROW = Table(
     ("i", "(i % 100000)::integer", "'row ' || i"),
 )
 POLL_SECONDS = 0.1
+LIVE_SECONDS_MAX = 86400
 ALONE_SECONDS = 2
 """Of live events before the snapshot, and after it."""
 PROGRESS_QUERY = """
@@ -72,7 +65,7 @@ def run_snapshot(lab: Lab, rows: int, rate: int, tell: Tell) -> None:
         while lab.value("select state from pgstream.status") != "streaming":
             relay.require_alive()
             time.sleep(POLL_SECONDS)
-        with _live(lab, rate):
+        with pgbench(lab, rate, LIVE_SECONDS_MAX):
             time.sleep(ALONE_SECONDS)
             watched = _watch(lab, relay)
             time.sleep(ALONE_SECONDS)
@@ -115,40 +108,12 @@ def _watch(lab: Lab, relay: RelayProcess) -> Watched:
     return watched
 
 
-@contextmanager
-def _live(lab: Lab, rate: int) -> Iterator[None]:
-    """pgbench, at random moments of that rate, until the block ends."""
-    values = ", ".join(TEN_COLUMNS.values)
-    with tempfile.TemporaryDirectory(prefix="pgstream-bench-") as directory:
-        script = Path(directory) / "insert.sql"
-        script.write_text(f"insert into {TEN_COLUMNS.name} select {values} from nextval('key') as i\n")
-        process = subprocess.Popen(
-            [str(postgres_bin_directory() / "pgbench"), "--no-vacuum", "--protocol", "prepared", "--client",
-             str(CLIENTS), "--rate", str(rate), "--time", "86400", "--file", str(script), lab.dsn],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=clean_environment(),
-        )  # fmt: skip
-        try:
-            yield
-        finally:
-            process.terminate()
-            process.wait()
-
-
 async def _read_delays(lab: Lab) -> list[float]:
-    """The sorted times from commit to JetStream in ms of the live events."""
+    """Sorted, of the live events."""
     subject = f"*.public.{TEN_COLUMNS.name}.insert"
     async with connected(lab.nats.url) as client:
         count = await _count(client, lab.stream, subject)
-        subscription = await client.jetstream().subscribe(
-            subject, stream=lab.stream, ordered_consumer=True, config=ConsumerConfig(deliver_policy=DeliverPolicy.ALL)
-        )
-        delays: list[float] = []
-        for _ in range(count):
-            message = await subscription.next_msg(timeout=30)
-            committed = datetime.fromisoformat(json.loads(message.data)["timestamp"])
-            delays.append((message.metadata.timestamp - committed).total_seconds() * 1e3)
-        await subscription.unsubscribe()
-    return sorted(delays)
+        return sorted(await read_delays(client, lab.stream, count, subject=subject))
 
 
 async def _count(client: Client, stream: str, subject: str) -> int:

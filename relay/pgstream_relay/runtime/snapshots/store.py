@@ -68,14 +68,9 @@ class SnapshotStore:
             select s.id, s.signal_id, s.relid::bigint as relid, s.table_schema, s.table_name, s.method,
                    s.row_filter is not null as filtered, s.block_count, s.state, s.command_id,
                    s.blocks_total, s.blocks_done, s.rows_done, coalesce(s.position, '{}') as position,
-                   c.id as last_command_id, c.type as last_command
+                   c.command_id as last_command_id, c.type as last_command
               from pgstream.snapshots s
-              left join lateral (
-                  select g.id, g.type from pgstream.signals g
-                   where g.type in ('pause-snapshot', 'resume-snapshot', 'stop-snapshot')
-                     and g.id > greatest(s.signal_id, s.command_id)
-                     and (g.relids is null or s.relid = any (g.relids))
-                   order by g.id desc limit 1) c on true
+              left join pgstream.snapshot_commands c on c.snapshot_id = s.id
              where s.state = any (%s)
              order by s.id
             """,
