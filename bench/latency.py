@@ -86,17 +86,16 @@ def pgbench(lab: Lab, rate: int, seconds: int) -> Iterator[subprocess.Popen[str]
     with tempfile.TemporaryDirectory(prefix="pgstream-bench-") as directory:
         script = Path(directory) / "insert.sql"
         script.write_text(f"insert into {TEN_COLUMNS.name} select {values} from nextval('key') as i\n")
-        process = subprocess.Popen(
+        with subprocess.Popen(
             [str(postgres_bin_directory() / "pgbench"), "--no-vacuum", "--protocol", "prepared", "--client",
              str(CLIENTS), "--rate", str(rate), "--time", str(seconds), "--file", str(script), lab.dsn],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             env=clean_environment(),
-        )  # fmt: skip
-        try:
-            yield process
-        finally:
-            process.terminate()
-            process.communicate()
+        ) as process:  # fmt: skip
+            try:
+                yield process
+            finally:
+                process.terminate()
 
 
 def _write(lab: Lab, rate: int, seconds: int) -> int:
