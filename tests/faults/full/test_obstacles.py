@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 
 import psycopg
@@ -14,6 +15,7 @@ from tests.faults.full.stage import add_keyless, halted, readers, signal, snapsh
 from tests.support.relay import RelayProcess, eventually, run_command
 from tests.support.streamed import StreamedDatabase, streamed_database
 
+IMPATIENT = (sys.executable, "-m", "tests.faults.full.impatient_relay")
 SCARCE = {"max_replication_slots": "1", "max_wal_senders": "1"}
 LIMITED = {"max_slot_wal_keep_size": "64MB", "wal_keep_size": "0", "max_wal_size": "64MB", "min_wal_size": "32MB"}
 
@@ -41,35 +43,36 @@ async def test_an_open_transaction_is_waited_for_and_the_events_go_on(
 
 
 async def test_a_point_that_is_not_found_in_time_gives_the_events_free_and_is_looked_for_again(
-    streamed: StreamedDatabase,
+    postgres: EmbeddedPostgres, nats: EmbeddedNats
 ) -> None:
-    """Transactions of which each begins before the one before it has ended."""
-    add_keyless(streamed, rows=100)
-    initial = rows_of(streamed, "k")
-    stop = threading.Event()
+    """Transactions of which each begins before the one before it has ended: some are always open."""
+    with streamed_database(postgres, nats, program=IMPATIENT) as streamed:
+        add_keyless(streamed, rows=100)
+        initial = rows_of(streamed, "k")
+        stop = threading.Event()
 
-    def overlap() -> None:
-        first, second = (psycopg.connect(streamed.postgres.dsn(streamed.name), autocommit=True) for _ in range(2))
-        with first, second:
-            first.execute("begin; insert into k values (1, 'overlap', 1, 'x')")
-            while not stop.is_set():
-                second.execute("begin; insert into k values (2, 'overlap', 1, 'x')")
-                stop.wait(1)
+        def overlap() -> None:
+            first, second = (psycopg.connect(postgres.dsn(streamed.name), autocommit=True) for _ in range(2))
+            with first, second:
+                first.execute("begin; insert into k values (1, 'overlap', 1, 'x')")
+                while not stop.is_set():
+                    second.execute("begin; insert into k values (2, 'overlap', 1, 'x')")
+                    stop.wait(1)
+                    first.execute("commit")
+                    first, second = second, first
                 first.execute("commit")
-                first, second = second, first
-            first.execute("commit")
 
-    overlapping = asyncio.create_task(asyncio.to_thread(overlap))
-    try:
-        signal(streamed, "full-snapshot", "k")
-        await wait_for(streamed, "pending", "transactions that are open")
-        await streamed.catch_up()
-        assert snapshot(streamed).state == "pending"
-    finally:
-        stop.set()
-        await overlapping
-    await wait_for(streamed, "completed")
-    assert (await judge(streamed, "k", initial)).marks == ["begin", "end"]
+        overlapping = asyncio.create_task(asyncio.to_thread(overlap))
+        try:
+            signal(streamed, "full-snapshot", "k")
+            await wait_for(streamed, "pending", "no consistent point was found")
+            await streamed.catch_up()
+            assert snapshot(streamed).state == "pending"
+        finally:
+            stop.set()
+            await overlapping
+        await wait_for(streamed, "completed")
+        assert (await judge(streamed, "k", initial)).marks == ["begin", "end"]
 
 
 async def test_without_a_slot_to_spare_it_fails_and_the_events_go_on(nats: EmbeddedNats) -> None:

@@ -53,8 +53,9 @@ async def test_tables_of_every_shape(streamed: StreamedDatabase) -> None:
     streamed.execute("alter table bare drop x")
     signal(streamed, "full-snapshot", *SHAPES)
     for quoted in SHAPES:
+        await wait_for(streamed, "completed", table=unquoted(quoted))
+    for quoted in SHAPES:
         name = unquoted(quoted)
-        await wait_for(streamed, "completed", table=name)
         only = "" if quoted == "parts" else "only "
         expected = [row for (row,) in streamed.execute(f"select to_jsonb(t) from {only}{quoted} t")]
         events = await copies(streamed, name)

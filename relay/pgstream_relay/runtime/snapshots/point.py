@@ -60,7 +60,12 @@ async def find_point(walsender: Connection, name: str) -> Point:
             cursor = await walsender.execute(statement.encode())
             row: Any = await cursor.fetchone()
     except TimeoutError:
-        raise NotNow(*_OPEN_TRANSACTIONS, POINT_RETRY_SECONDS) from None
+        raise NotNow(
+            f"no consistent point was found within {POINT_SECONDS_MAX:g} s, for which events waited: transactions were"
+            " open for longer",
+            "keep transactions shorter for a while: see pg_stat_activity and pg_prepared_xacts; it is tried again",
+            POINT_RETRY_SECONDS,
+        ) from None
     except (psycopg.errors.ObjectNotInPrerequisiteState, psycopg.errors.ConfigurationLimitExceeded) as error:
         raise no_slot(error.diag.message_primary or "") from None
     assert row is not None
