@@ -6,7 +6,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import psycopg
@@ -24,6 +24,8 @@ from tests.faults.snapshots.tables import (
 )
 
 Shape = Callable[["Writer"], None]
+
+_HELD_SECONDS: Final = 0.2
 
 _CUT_OFF: Final = (
     psycopg.errors.DeadlockDetected,
@@ -44,6 +46,8 @@ class Load:
     writers: int = 5
     large_rows: int = 20_000
     pause_seconds: float = 0.02
+    go: threading.Event = field(default_factory=threading.Event)
+    """Set while they may write: a `Governor` sees to that."""
 
 
 class Writer(threading.Thread):
@@ -72,6 +76,8 @@ class Writer(threading.Thread):
                 if self.number == 0:
                     self._attempt(large)
                 while not self._stopped.wait(self.random.expovariate(1 / self.pause_seconds)):
+                    if not self.load.go.wait(_HELD_SECONDS):
+                        continue
                     self._attempt(self.random.choices(shapes, weights)[0])
         except BaseException as error:  # told to whoever joins the thread
             self.failure = error
@@ -273,6 +279,35 @@ class Janitor(threading.Thread):
             self.failure = error
 
 
+class Governor(threading.Thread):
+    """Holds the writers while the relay is far behind: one that is killed again and again can't keep pace with any
+    number of them, and every snapshot gives way to live events."""
+
+    def __init__(self, load: Load, slot: str, *, lag_bytes_max: int = 4 << 20) -> None:
+        super().__init__(name="governor", daemon=True)
+        self.failure: BaseException | None = None
+        self._load = load
+        self._slot = slot
+        self._lag_bytes_max = lag_bytes_max
+        self._stopped = threading.Event()
+
+    def finish(self) -> None:
+        self._stopped.set()
+
+    def run(self) -> None:
+        query = "select pg_current_wal_lsn() - confirmed_flush_lsn from pg_replication_slots where slot_name = %s"
+        try:
+            with psycopg.connect(self._load.dsn, autocommit=True) as connection:
+                while not self._stopped.wait(0.1):
+                    row = connection.execute(query, [self._slot]).fetchone()
+                    if row is not None and row[0] < self._lag_bytes_max:
+                        self._load.go.set()
+                    else:
+                        self._load.go.clear()
+        except BaseException as error:  # told to whoever joins the thread
+            self.failure = error
+
+
 SHAPES: Final[dict[Shape, float]] = {
     updates: 40,
     mixed: 20,
@@ -283,5 +318,5 @@ SHAPES: Final[dict[Shape, float]] = {
     rolled_back: 3,
     prepared: 5,
     truncated: 0.6,
-    large: 0.15,
+    large: 0.06,
 }
