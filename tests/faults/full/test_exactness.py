@@ -10,7 +10,7 @@ import pytest
 from pgstream_installer.embedded import EmbeddedPostgres
 from tests.faults.full.judge import judge, rows_of
 from tests.faults.full.stage import add_keyless, halted, signal, snapshot, wait_for, wait_for_rows
-from tests.faults.full.writers import writing
+from tests.faults.full.writers import overlapping, writing
 from tests.faults.snapshots.sync_standby import SlowStandby
 from tests.support.streamed import StreamedDatabase
 
@@ -45,6 +45,19 @@ async def test_a_keyless_table_under_writers_is_copied_exactly(
     assert found.snapshot_rows == snapshot(streamed).rows_done > ROWS // 2
     assert sum(writer.transactions for writer in writers) > 50
     assert found.changes > 50
+
+
+async def test_what_is_committed_while_the_point_is_looked_for_comes_before_the_begin(
+    streamed: StreamedDatabase,
+) -> None:
+    initial = prepare(streamed, rows=1000)
+    with overlapping(streamed, seconds=0.3):
+        signal(streamed, "full-snapshot", "k")
+        while snapshot(streamed).state == "pending":
+            streamed.execute("insert into k select -1, 'meanwhile', g, 'x' from generate_series(1, 50) g")
+            await asyncio.sleep(0.01)
+        await wait_for(streamed, "completed")
+    await judge(streamed, "k", initial)
 
 
 async def test_a_killed_relay_starts_over_and_the_consumer_can_tell(streamed: StreamedDatabase) -> None:

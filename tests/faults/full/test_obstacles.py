@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import threading
 
 import psycopg
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from pgstream_installer.embedded import EmbeddedNats, EmbeddedPostgres
 from tests.faults.full.judge import judge, rows_of
 from tests.faults.full.stage import add_keyless, halted, readers, signal, snapshot, wait_for
+from tests.faults.full.writers import overlapping
 from tests.support.relay import RelayProcess, eventually, run_command
 from tests.support.streamed import StreamedDatabase, streamed_database
 
@@ -45,32 +45,14 @@ async def test_an_open_transaction_is_waited_for_and_the_events_go_on(
 async def test_a_point_that_is_not_found_in_time_gives_the_events_free_and_is_looked_for_again(
     postgres: EmbeddedPostgres, nats: EmbeddedNats
 ) -> None:
-    """Transactions of which each begins before the one before it has ended: some are always open."""
     with streamed_database(postgres, nats, program=IMPATIENT) as streamed:
         add_keyless(streamed, rows=100)
         initial = rows_of(streamed, "k")
-        stop = threading.Event()
-
-        def overlap() -> None:
-            first, second = (psycopg.connect(postgres.dsn(streamed.name), autocommit=True) for _ in range(2))
-            with first, second:
-                first.execute("begin; insert into k values (1, 'overlap', 1, 'x')")
-                while not stop.is_set():
-                    second.execute("begin; insert into k values (2, 'overlap', 1, 'x')")
-                    stop.wait(1)
-                    first.execute("commit")
-                    first, second = second, first
-                first.execute("commit")
-
-        overlapping = asyncio.create_task(asyncio.to_thread(overlap))
-        try:
+        with overlapping(streamed, seconds=1):
             signal(streamed, "full-snapshot", "k")
             await wait_for(streamed, "pending", "no consistent point was found")
             await streamed.catch_up()
             assert snapshot(streamed).state == "pending"
-        finally:
-            stop.set()
-            await overlapping
         await wait_for(streamed, "completed")
         assert (await judge(streamed, "k", initial)).marks == ["begin", "end"]
 

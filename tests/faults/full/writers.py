@@ -111,3 +111,29 @@ def writing(streamed: StreamedDatabase, count: int = 3) -> Iterator[list[Writer]
     for writer in writers:
         if writer.failure is not None:
             raise AssertionError("a writer gave up") from writer.failure
+
+
+@contextmanager
+def overlapping(streamed: StreamedDatabase, seconds: float) -> Iterator[None]:
+    """For the length of a block, transactions of which each begins before the one before it has ended."""
+    stop = threading.Event()
+
+    def overlap() -> None:
+        dsn = streamed.postgres.dsn(streamed.name)
+        first, second = (psycopg.connect(dsn, autocommit=True) for _ in range(2))
+        with first, second:
+            first.execute("begin; insert into k values (1, 'overlaps', 1, 'x')")
+            while not stop.is_set():
+                second.execute("begin; insert into k values (2, 'overlaps', 1, 'x')")
+                stop.wait(seconds)
+                first.execute("commit")
+                first, second = second, first
+            first.execute("commit")
+
+    thread = threading.Thread(target=overlap, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
