@@ -153,6 +153,7 @@ class FullSnapshot:
             async with self._turn(), contextlib.AsyncExitStack() as stack:
                 await self._run(stack)
         except Interrupted:
+            await self._course.note(None, None)
             return False
         except NotNow as obstacle:
             await self._course.note(obstacle.message, obstacle.hint)

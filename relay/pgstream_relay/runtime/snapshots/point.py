@@ -49,7 +49,12 @@ async def connect_for_slot(dsn: str) -> Connection:
 
 def not_connected(error: PostgresError) -> NotNow:
     """A connection that a full snapshot needs can't be had; those of the session may be there still."""
-    return NotNow(error.message, error.hint or "it is tried again", CONNECT_RETRY_SECONDS)
+    return NotNow(
+        f"a connection for the full snapshot can't be had: {error.message}",
+        "it needs four beside the relay's own: raise max_connections, or the role's CONNECTION LIMIT; it is tried"
+        " again",
+        CONNECT_RETRY_SECONDS,
+    )
 
 
 async def find_point(walsender: Connection, name: str) -> Point:
