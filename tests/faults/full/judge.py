@@ -106,6 +106,7 @@ def rows_of(streamed: StreamedDatabase, table: str) -> list[str]:
 async def judge(streamed: StreamedDatabase, table: str, initial: Iterable[str] = (), *, copied: bool = True) -> Judge:
     """Nobody writes any more: the consumer must hold the table, and nothing else, where it was `copied` to the end."""
     await streamed.catch_up()
+    assert "internal error" not in streamed.relay.log
     found = Judge(table, initial)
     await asyncio.to_thread(read_stream, streamed.nats.port, streamed.stream, found.take)
     rows = Counter(rows_of(streamed, table))

@@ -12,7 +12,7 @@ import psycopg
 
 from tests.support.streamed import Connection, StreamedDatabase
 
-BIG_ROWS = 3000
+BIG_ROWS = 800
 _ROW = "insert into k select %s, md5(random()::text), random() * 1000, repeat('w', (random() * 60)::int)"
 
 

@@ -9,7 +9,7 @@ import psycopg
 from pgstream_relay.runtime.postgres_errors import describe_server_error
 
 LOCK_RETRY_SECONDS: Final = 1.0
-BROKEN_RETRY_SECONDS: Final = 5.0
+BROKEN_RETRY_SECONDS: Final = 2.0
 _LOCKED: Final = (
     psycopg.errors.LockNotAvailable,
     psycopg.errors.DeadlockDetected,

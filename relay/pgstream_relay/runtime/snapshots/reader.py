@@ -226,10 +226,15 @@ class ChunkReader:
 
     async def snapshot(self) -> XidSnapshot:
         """What this connection sees."""
-        cursor = await self._connection.execute("select pg_current_snapshot()::text")
+        cursor = await self._connection.execute(
+            "select pg_snapshot_xmin(s)::text, pg_snapshot_xmax(s)::text, array(select pg_snapshot_xip(s)::text)"
+            " from pg_current_snapshot() s"
+        )
         row = await cursor.fetchone()
         assert row is not None
-        return XidSnapshot.parse(row[0])
+        xmin, xmax = int(row[0]), int(row[1])
+        # One that a slot has exported ends at the last commit that it sees, be it below xmin.
+        return XidSnapshot(xmin, max(xmin, xmax), frozenset(map(int, row[2])))
 
     async def transactions(self) -> set[str]:
         """The ids of all transactions that are open and have one, in any database, prepared ones among them."""
