@@ -21,6 +21,7 @@ def main() -> None:
     parser.add_argument("--writers", type=int, default=Options.writers)
     parser.add_argument("--large-rows", type=int, default=Options.large_rows)
     parser.add_argument("--block-count-max", type=int, default=32)
+    parser.add_argument("--pace-seconds", type=float, default=2.0, help="between two signals, or kills")
     report = run(Options(**vars(parser.parse_args())))
     sys.stdout.write(f"{report}\n")
     sys.exit(0 if report.passed else 1)

@@ -54,7 +54,8 @@ CALM: Final = 5
 
 @dataclass(frozen=True)
 class Options:
-    """`seconds` and `rows_snapshot`: how long it goes on at least, and for how many rows of snapshots.
+    """`seconds` and `rows_snapshot`: how long it goes on at least, and for how many rows of snapshots; every
+    `pace_seconds` something is done to them or to the relay.
 
     `standby`: whether commits wait for a slow synchronous standby; `half` in the first half of the time.
     """
@@ -69,6 +70,7 @@ class Options:
     writers: int = 5
     large_rows: int = 20_000
     block_count_max: int = 8
+    pace_seconds: float = 0.5
     settle_seconds: float = 120.0
 
 
@@ -326,7 +328,7 @@ def _act(stage: Stage, done: Counter[str], seconds: float) -> None:
     deadline = time.monotonic() + seconds
     request(stage)
     while time.monotonic() < deadline:
-        time.sleep(stage.random.uniform(0.1, 0.9))
+        time.sleep(stage.random.uniform(0.2, 1.8) * stage.options.pace_seconds)
         stage.ensure_relay()
         (action,) = stage.random.choices(actions, weights)
         action(stage)

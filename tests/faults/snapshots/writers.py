@@ -45,7 +45,7 @@ class Load:
     rows: int
     writers: int = 5
     large_rows: int = 20_000
-    pause_seconds: float = 0.02
+    pause_seconds: float = 0.05
     go: threading.Event = field(default_factory=threading.Event)
     """Set while they may write: a `Governor` sees to that."""
 
@@ -283,7 +283,7 @@ class Governor(threading.Thread):
     """Holds the writers while the relay is far behind: one that is killed again and again can't keep pace with any
     number of them, and every snapshot gives way to live events."""
 
-    def __init__(self, load: Load, slot: str, *, lag_bytes_max: int = 4 << 20) -> None:
+    def __init__(self, load: Load, slot: str, *, lag_bytes_max: int = 1 << 20) -> None:
         super().__init__(name="governor", daemon=True)
         self.failure: BaseException | None = None
         self._load = load
