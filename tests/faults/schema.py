@@ -6,7 +6,7 @@ from typing import Any, Final, TypeAlias
 
 import psycopg
 
-from tests.support.relay import run_command
+from tests.support.relay import install_pgstream
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
@@ -35,7 +35,7 @@ create table unstreamed (id bigint generated always as identity primary key, lab
 def prepare_database(server: Connection, dsn: str, *, replicas: int) -> None:
     """Database, pgstream, the slot of the ground truth, then the tables: so the truth sees every settings change."""
     server.execute(f"create database {DATABASE}")
-    run_command("install", "--dsn", dsn)
+    install_pgstream(dsn)
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("select pg_create_logical_replication_slot(%s, 'pgoutput')", [TRUTH_SLOT])
         connection.execute(_TABLES_SQL)

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 import psycopg
 
 from pgstream_installer.embedded import EmbeddedPostgres
-from tests.support.relay import StoredEvent, run_command
+from tests.support.relay import StoredEvent, install_pgstream
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
@@ -19,7 +19,7 @@ PAUSE_SECONDS: Final = 0.02
 
 def install(postgres: EmbeddedPostgres, database: str) -> None:
     """pgstream in the database, with the table and a duplicate window so short that only mark and fence count."""
-    run_command("install", "--dsn", postgres.dsn(database))
+    install_pgstream(postgres.dsn(database))
     with postgres.connect(database) as connection:
         connection.execute("create table t (id bigint primary key, note text)")
         connection.execute("update pgstream.streams set duplicate_window = '1 s'")

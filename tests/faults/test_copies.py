@@ -13,6 +13,7 @@ from tests.support.relay import (
     RelayProcess,
     connected,
     eventually,
+    install_pgstream,
     read_stream,
     run_command,
     running_relay,
@@ -81,7 +82,7 @@ async def test_a_clone_stays_off_the_originals_stream_and_gets_its_own_by_alias_
 
         alias = f"{second}_alias"
         clone.execute("update pgstream.settings set database = %s", [alias])
-        run_command("install", "--dsn", postgres.dsn(second))
+        install_pgstream(postgres.dsn(second))
         assert status(clone)[0] == "offline"
         with running_relay(postgres.dsn(second), nats.url):
             insert(clone, 101)

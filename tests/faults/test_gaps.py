@@ -9,13 +9,13 @@ from typing import Any
 import psycopg
 
 from pgstream_installer.embedded import EmbeddedNats, EmbeddedPostgres
-from tests.support.relay import RelayProcess, eventually, run_command, running_relay, wait_for_events
+from tests.support.relay import RelayProcess, eventually, install_pgstream, run_command, running_relay, wait_for_events
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 def install(postgres: EmbeddedPostgres, database: str) -> None:
-    run_command("install", "--dsn", postgres.dsn(database))
+    install_pgstream(postgres.dsn(database))
     with postgres.connect(database) as connection:
         connection.execute("create table t (id int primary key)")
         connection.execute("insert into pgstream.tables (table_name) values ('t')")

@@ -15,8 +15,8 @@ from tests.support.relay import (
     RelayProcess,
     connected,
     eventually,
+    install_pgstream,
     read_stream,
-    run_command,
     running_relay,
     wait_for_events,
 )
@@ -27,7 +27,7 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 @pytest.fixture
 def installed(postgres: EmbeddedPostgres, database: str) -> Iterator[Connection]:
     """An autocommit connection to a database in which pgstream is installed."""
-    run_command("install", "--dsn", postgres.dsn(database))
+    install_pgstream(postgres.dsn(database))
     with postgres.connect(database) as connection:
         yield connection
 
@@ -237,7 +237,7 @@ async def test_two_databases_in_one_relay_are_each_on_their_own(nats: EmbeddedNa
         for name, server in servers.items():
             with server.connect() as connection:
                 connection.execute(f"create database two_servers_{name}")
-            run_command("install", "--dsn", server.dsn(f"two_servers_{name}"))
+            install_pgstream(server.dsn(f"two_servers_{name}"))
             with server.connect(f"two_servers_{name}") as connection:
                 connection.execute("create table t (id int primary key)")
                 connection.execute("insert into pgstream.tables (table_name) values ('t')")

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pgstream_installer.embedded import EmbeddedNats, EmbeddedPostgres
 from pgstream_relay.runtime.metrics import PUBLISH_ERROR_REASONS
-from tests.support.relay import RelayProcess, eventually, read_stream, run_command, wait_for_events
+from tests.support.relay import RelayProcess, eventually, install_pgstream, read_stream, wait_for_events
 
 # CONTRACT section 6.
 NAMES = {
@@ -78,7 +78,7 @@ async def fetch(relay: RelayProcess, path: str) -> str:
 @pytest.fixture
 def installed(postgres: EmbeddedPostgres, database: str) -> Iterator[Connection]:
     """An autocommit connection to a database with pgstream and two streamed tables, t and e (ephemeral)."""
-    run_command("install", "--dsn", postgres.dsn(database))
+    install_pgstream(postgres.dsn(database))
     with postgres.connect(database) as connection:
         connection.execute("create table t (id int primary key, note text)")
         connection.execute("create table e (id int primary key)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nats.js.api import StreamConfig
 
 from pgstream_installer.embedded import EmbeddedNats, EmbeddedPostgres
-from tests.support.relay import connected, eventually, run_command, running_relay, wait_for_events
+from tests.support.relay import connected, eventually, install_pgstream, running_relay, wait_for_events
 
 
 async def test_a_subject_that_another_stream_has_is_mended_by_an_update_and_nothing_is_lost(
@@ -14,7 +14,7 @@ async def test_a_subject_that_another_stream_has_is_mended_by_an_update_and_noth
     stream = f"PGSTREAM_{database}"
     async with connected(nats.url) as client:
         await client.jetstream().add_stream(StreamConfig(name=f"FOREIGN_{database}", subjects=[f"{database}_taken.>"]))
-    run_command("install", "--dsn", postgres.dsn(database))
+    install_pgstream(postgres.dsn(database))
     with running_relay(postgres.dsn(database), nats.url) as relay, postgres.connect(database) as connection:
         connection.execute("create table good (id int primary key)")
         connection.execute("create table bad (id int primary key)")

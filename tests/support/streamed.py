@@ -13,7 +13,7 @@ from psycopg import sql
 
 from pgstream_installer.embedded import EmbeddedNats, EmbeddedPostgres
 from pgstream_relay.pgoutput.lsn import parse_lsn
-from tests.support.relay import RELAY, RelayProcess, StoredEvent, eventually, read_stream, run_command
+from tests.support.relay import RELAY, RelayProcess, StoredEvent, eventually, install_pgstream, read_stream
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -130,7 +130,7 @@ def streamed_database(
     with postgres.connect() as connection:
         connection.execute(f"create database {name}")
     try:
-        run_command("install", "--dsn", postgres.dsn(name))
+        install_pgstream(postgres.dsn(name))
         dsn = postgres.dsn(name) + " sslmode=disable gssencmode=disable"
         relay = RelayProcess(
             "--dsn", f"{dsn} port={postgres_port or postgres.port}",

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 
 import psycopg
 
-from tests.support.relay import run_command
+from tests.support.relay import install_pgstream
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 Row: TypeAlias = dict[str, Any]
@@ -137,7 +137,7 @@ def insert_numbers(connection: Connection, table: Table, numbers: str, parameter
 def prepare_database(server: Connection, dsn: str, *, rows: int) -> dict[str, dict[Key, Row]]:
     """The database with pgstream, tables that held rows before they were streamed: those rows, by table and key."""
     server.execute(f"create database {DATABASE}")
-    run_command("install", "--dsn", dsn)
+    install_pgstream(dsn)
     with psycopg.connect(dsn, autocommit=True) as connection:
         create_tables(connection)
         for table in TABLES:

@@ -60,7 +60,8 @@ def test_a_standby(pgstream: Pgstream, tuned: EmbeddedPostgres) -> None:
     assert pgstream("install", "--dsn", tuned.dsn()).code == 0
     standby = EmbeddedPostgres()
     try:
-        tuned.run("pg_basebackup", "-D", str(standby.directory / "data"), "-d", tuned.dsn(), "-R", "-X", "stream")
+        data = str(standby.directory / "data")
+        tuned.run("pg_basebackup", "-D", data, "-d", tuned.dsn(), "-R", "-X", "stream", "-c", "fast")
         standby.start()
 
         assert_refused(pgstream("install", "--dsn", standby.dsn()), 78, "standby", "primary")
