@@ -15,6 +15,7 @@ from pgstream_installer.errors import ConfigurationError, InstallerError, Rights
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
+NO_TRANSACTION = "25P01"
 CONNECT_TIMEOUT_SECONDS = 10
 # libpq gives no SQLSTATE for a connection that was refused, only the server's text.
 REFUSED_RIGHTS = (
@@ -91,6 +92,8 @@ def _refuse_pooler(connection: Connection) -> None:
 
 def _show_warning(diagnosis: errors.Diagnostic) -> None:
     """Warnings of the server, with their DETAIL and HINT; it is asked for nothing below a warning."""
+    if diagnosis.sqlstate == NO_TRANSACTION:
+        return  # whoever is interrupted rolls back, whether there is something to roll back or not
     parts = (diagnosis.message_primary, diagnosis.message_detail, diagnosis.message_hint)
     sys.stderr.write("warning: " + "\n  ".join(part for part in parts if part) + "\n")
 

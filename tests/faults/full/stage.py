@@ -105,8 +105,12 @@ def frozen(nats: EmbeddedNats) -> Iterator[None]:
 @asynccontextmanager
 async def halted(streamed: StreamedDatabase, table: str = "k") -> AsyncIterator[None]:
     """A full snapshot that has begun and does not get on, for the length of a block."""
+    before = await published(streamed)
     signal(streamed, "full-snapshot", table)
     await wait_for(streamed, "running", table=table)
+    if table == "k":
+        # Its mark `begin` at least must be there.
+        await wait_for_rows(streamed, before)
     with frozen(streamed.nats):
         yield
 
