@@ -47,6 +47,7 @@ REPLY_INTERVAL_SECONDS: Final = 5.0
 SILENCE_SECONDS: Final = 15.0
 MID_TRANSACTION_PATIENCE_SECONDS: Final = 0.005
 """How long the rest of a transaction is waited for before what came so far is settled."""
+MOMENT_SECONDS: Final = 0.02
 POSITIONS_INTERVAL_SECONDS: Final = 5.0
 SHUTDOWN_GRACE_SECONDS: Final = 10.0
 
@@ -179,7 +180,9 @@ class StreamingSession:
                 await self._confirm()
                 continue
             if not payloads:
-                await self._rest()
+                # Between two slices of a snapshot there is no rest: waiting for NATS each time would halve its rate.
+                if (self._emitter.patience_seconds or MOMENT_SECONDS) >= MOMENT_SECONDS:
+                    await self._rest()
                 payloads = await self._read_unless_woken()
             if payloads:
                 self._heard_at = time.monotonic()

@@ -7,6 +7,7 @@ of it.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from pgstream_relay.runtime.figures import SessionFigures
 from pgstream_relay.runtime.metrics import DatabaseMetrics
 from pgstream_relay.runtime.publisher.outlets import Outlets
 from pgstream_relay.runtime.snapshots.catalog import Table
-from pgstream_relay.runtime.snapshots.pace import LAGGING_PAUSE_SECONDS, Pace
+from pgstream_relay.runtime.snapshots.pace import Pace
 from pgstream_relay.snapshot.events import SnapshotEvents
 from pgstream_relay.source import Source
 
@@ -181,7 +182,7 @@ class SnapshotEmitter:
     @property
     def due(self) -> bool:
         """Whether something may be emitted now."""
-        if self._pipeline.in_transaction or self._gives_way:
+        if self._pipeline.in_transaction or self._pause_seconds:
             return False
         received = self._ledger.received_lsn
         return any(emission.lsn <= received for emission in self._waiting)
@@ -189,18 +190,18 @@ class SnapshotEmitter:
     @property
     def patience_seconds(self) -> float | None:
         """How long the pump may wait for changes alone."""
-        return LAGGING_PAUSE_SECONDS if self._waiting and self._gives_way else None
+        return (self._pause_seconds or None) if self._waiting else None
 
     def wake_lsn(self) -> int | None:
         """Where the pipeline should stop for `emit` while live events keep coming; None: not soon."""
-        if not self._waiting or self._gives_way:
+        if not self._waiting or self._pause_seconds:
             return None
         return min(emission.lsn for emission in self._waiting)
 
     @property
-    def _gives_way(self) -> bool:
+    def _pause_seconds(self) -> float:
         # During a standstill no message would come, and live events wait in any case.
-        return self.standstill is None and self._pace.gives_way
+        return self._pace.pause_seconds if self.standstill is None else 0.0
 
     def _set_pace(self) -> None:
         if self._waiting and self.standstill is None:
@@ -214,7 +215,6 @@ class SnapshotEmitter:
         emission = next((waiting for waiting in self._waiting if waiting.lsn <= received), None)
         if emission is None:
             return
-        self._pace.emitted()
         if self._pipeline.streams_outdated:
             await self._align()
         self._waiting.remove(emission)
@@ -225,7 +225,9 @@ class SnapshotEmitter:
         if plan is None:
             _fail(emission, NotPublished())
             return
+        started = time.monotonic()
         await self._emit_slice(emission, plan)
+        self._pace.emitted(time.monotonic() - started, self._pipeline.last_commit_lsn)
         if emission.done.done():
             # Whoever asked for it has gone meanwhile: the rest must not follow, behind other events.
             return
