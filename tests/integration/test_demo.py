@@ -17,7 +17,7 @@ from tests.support.relay import clean_environment
 
 PGSTREAM = Path(sysconfig.get_path("scripts")) / "pgstream"
 WAIT_SECONDS = 120
-DATA_DIRECTORY = re.compile(r"/tmp/pgstream-pg-[^/ ]+")
+DATA_DIRECTORY = re.compile(r"/\S*/pgstream-pg-[^/ ]+")
 
 
 class Demo:
