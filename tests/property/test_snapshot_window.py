@@ -190,7 +190,6 @@ class Relay:
         if self._random.random() < 0.1:
             for change in transaction.changes[:2]:
                 self._tell(change)
-            self._track.rollback()
         for change in transaction.changes:
             self._tell(change)
             if self._random.random() < 0.2:

@@ -26,7 +26,8 @@ _TABLE: Final[dict[tuple[State, Transition], State]] = {
     ("paused", "fail"): "failed",
 }
 
-FINAL_STATES: Final[frozenset[State]] = frozenset({"completed", "stopped", "failed"})
+OPEN_STATES: Final[frozenset[State]] = frozenset({"pending", "running", "paused"})
+"""The others are final."""
 
 
 def after(state: State, transition: Transition) -> State | None:

@@ -119,10 +119,6 @@ class TableTrack:
         if self._held() > self._keys_max:
             self._make_room()
 
-    def rollback(self) -> None:
-        """Forgets the open transaction: the stream broke off, and begins with it again."""
-        self._open = OpenTransaction(self._reread_max)
-
     @property
     def in_transaction(self) -> bool:
         """Whether the stream is in the middle of a transaction that changes the table."""

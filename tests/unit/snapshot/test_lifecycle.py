@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from pgstream_relay.snapshot.lifecycle import FINAL_STATES, State, Transition, after
+from pgstream_relay.snapshot.lifecycle import OPEN_STATES, State, Transition, after
 
 FOLLOWING: dict[State, dict[Transition, State]] = {
     "pending": {"start": "running", "pause": "paused", "stop": "stopped", "fail": "failed"},
@@ -22,4 +22,4 @@ def test_every_state_and_transition(state: State, transition: Transition) -> Non
 @pytest.mark.parametrize("state", get_args(State))
 def test_nothing_leads_out_of_a_final_state(state: State) -> None:
     ended = all(after(state, transition) is None for transition in get_args(Transition))
-    assert ended == (state in FINAL_STATES)
+    assert ended == (state not in OPEN_STATES)

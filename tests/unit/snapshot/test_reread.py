@@ -45,13 +45,6 @@ def test_a_row_that_is_left_out_must() -> None:
     assert reread(stream) == [1]
 
 
-def test_a_transaction_that_is_forgotten_leaves_nothing() -> None:
-    stream = Stream()
-    stream.update(1, whole=False)
-    stream.track.rollback()
-    assert reread(stream.commit(10)) == []
-
-
 def test_taken_in_order_and_given_back() -> None:
     stream = Stream()
     for number in (3, 1, 2):

@@ -132,12 +132,13 @@ class IncrementalSnapshot:
         notes = self._notes
         if notes.stream is None:
             return
-        written = await self._course.read_written(notes.stream, notes.subject, notes.sequence, table.key)
+        written = self._written = await self._course.read_written(
+            notes.stream, notes.subject, notes.sequence, table.key
+        )
         if "failed" in written.marks:
             raise SnapshotFailed(
                 "the snapshot had failed when the relay ended", hint="look into the relay's log for the reason"
             )
-        self._written = written
         self._count.value = max(self._count.value, written.last_number)
         notes.begun = notes.begun or "begin" in written.marks
 

@@ -299,31 +299,38 @@ class ChunkReader:
             raise AssertionError("COPY gave no rows and no error")
         get_copy_data = pgconn.get_copy_data
         lines: list[bytes] = []
-        size = 0
+        size, may_hold_more = 0, True
         while True:
             length, data = get_copy_data(1)
             if length > 0:
                 lines.append(bytes(data))
                 size += length
+                may_hold_more = True
                 if size < BATCH_BYTES:
                     continue
             elif length < 0:
                 break
-            if lines and (size >= BATCH_BYTES or length == 0):
+            elif may_hold_more:
+                # As in ReplicationSession: what TLS has read already would wake nobody who waits for the socket.
+                pgconn.consume_input()
+                may_hold_more = False
+                continue
+            if lines:
                 yield lines
                 lines, size = [], 0
                 await asyncio.sleep(0)
             if length == 0:
                 await self._readiness.wait_readable()
-                pgconn.consume_input()
+                may_hold_more = True
         await self._finish(await self._result())
         if lines:
             yield lines
 
     async def _result(self) -> pq.abc.PGresult | None:
         while self._pgconn.is_busy():
-            await self._readiness.wait_readable()
             self._pgconn.consume_input()
+            if self._pgconn.is_busy():
+                await self._readiness.wait_readable()
         return self._pgconn.get_result()
 
     async def _finish(self, result: pq.abc.PGresult | None) -> None:

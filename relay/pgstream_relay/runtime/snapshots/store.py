@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from pgstream_relay.pgoutput.lsn import parse_lsn
 from pgstream_relay.runtime.control_store import ControlStore
 from pgstream_relay.runtime.snapshots.wal_message import message_call
+from pgstream_relay.snapshot.lifecycle import OPEN_STATES
 from pgstream_relay.snapshot.visibility import XidSnapshot
-
-OPEN_STATES: Final = ("pending", "running", "paused")
 
 
 @dataclass(slots=True)
@@ -19,7 +18,6 @@ class SnapshotRow:
     """A row of `pgstream.snapshots` that has not ended; `save` writes what may change."""
 
     id: int
-    signal_id: int
     relid: int
     table_schema: str
     table_name: str
@@ -65,7 +63,7 @@ class SnapshotStore:
             return []
         rows = await self._store.rows(
             """
-            select s.id, s.signal_id, s.relid::bigint as relid, s.table_schema, s.table_name, s.method,
+            select s.id, s.relid::bigint as relid, s.table_schema, s.table_name, s.method,
                    s.row_filter is not null as filtered, s.block_count, s.state, s.command_id,
                    s.blocks_total, s.blocks_done, s.rows_done, coalesce(s.position, '{}') as position,
                    c.command_id as last_command_id, c.type as last_command
