@@ -12,6 +12,7 @@ from psycopg import errors
 
 from pgstream_installer.embedded import EmbeddedNats, EmbeddedPostgres
 from tests.support.relay import eventually, run_command, running_relay, wait_for_events
+from tests.support.roles import dropped_grants
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -26,13 +27,8 @@ def roles(postgres: EmbeddedPostgres, database: str) -> Iterator[dict[str, str]]
             admin.execute(f'create role "{names[part]}" login in role pgstream_dba')
         admin.execute(f'grant create on schema public to "{names["owner"]}"')
     run_command("install", "--dsn", postgres.dsn(database), "--relay-role", names["relay"])
-    yield names
-    with postgres.connect(database) as admin:
-        for name in names.values():
-            admin.execute(f'drop owned by "{name}" cascade')
-    with postgres.connect() as admin:
-        for name in names.values():
-            admin.execute(f'revoke all on database "{database}" from "{name}"')
+    with dropped_grants(postgres, database, names.values()):
+        yield names
 
 
 async def test_nobody_is_superuser(

@@ -11,6 +11,7 @@ import pytest
 
 from pgstream_installer.embedded import EmbeddedNats, EmbeddedPostgres
 from tests.support.relay import StoredEvent, read_stream, run_command, running_relay, wait_for_events
+from tests.support.roles import dropped_grants
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -26,13 +27,8 @@ def roles(postgres: EmbeddedPostgres, database: str) -> Iterator[dict[str, str]]
     with postgres.connect(database, user=names["owner"]) as owner:
         owner.execute("create table t (id int primary key, note text)")
         owner.execute("insert into t select i, 'note ' || i from generate_series(1, 10) as i")
-    yield names
-    with postgres.connect(database) as admin:
-        for name in names.values():
-            admin.execute(f'drop owned by "{name}" cascade')
-    with postgres.connect() as admin:
-        for name in names.values():
-            admin.execute(f'revoke all on database "{database}" from "{name}"')
+    with dropped_grants(postgres, database, names.values()):
+        yield names
 
 
 def told(events: Sequence[StoredEvent]) -> list[str | int]:
